@@ -1,0 +1,1 @@
+"""Change data capture: change events, the pgoutput decoder, positions and sources. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Sources behind one port: the replication slot here; Kafka in its own issue."""

@@ -1,0 +1,29 @@
+"""The contract every source fulfils; ``tests/cdc/source_contract.py`` is the suite a new source must pass."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cdc.events import Batch
+from cdc.positions import Position
+
+
+class Source(Protocol):
+    """Reads one database's committed changes, at least once from the acknowledged position, in commit order."""
+
+    name: str
+
+    def start(self, stored: Position | None) -> None:
+        """Begin after ``stored`` (the consumer's durable position), or at the slot's own start if None.
+
+        Raises SlotMissing, SlotGap (the slot has moved past ``stored``, or ``stored`` is unknown to it)
+        or EpochMismatch, each naming the gap and the command that repairs it.
+        """
+
+    def read(self, max_changes: int, timeout: float) -> Batch | None:
+        """What has arrived, as whole transactions up to about ``max_changes`` row changes; None after ``timeout`` seconds."""
+
+    def acknowledge(self, position: Position) -> None:
+        """Let the source forget everything up to ``position``. Call only after it was stored."""
+
+    def close(self) -> None: ...
