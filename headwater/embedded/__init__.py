@@ -1,0 +1,1 @@
+"""The embedded runtime: PostgreSQL clusters from a wheel, without root, Docker or system packages."""
