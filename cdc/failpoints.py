@@ -1,0 +1,20 @@
+"""Fail-points: places where a test may have this process killed, to prove that a crash there loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+_armed = os.environ.get("HEADWATER_FAILPOINT", "")
+_name, _, _nth = _armed.partition(":")
+_remaining = int(_nth or 1)
+
+
+def reach(name: str) -> None:
+    """Kill this process with SIGKILL if ``HEADWATER_FAILPOINT`` is ``name`` (or ``name:N``, at the Nth passage)."""
+    global _remaining
+    if name != _name:
+        return
+    _remaining -= 1
+    if _remaining <= 0:
+        os.kill(os.getpid(), signal.SIGKILL)
