@@ -44,7 +44,7 @@ class Config:
     service_urls: dict[str, str] = field(default_factory=dict)
 
     def url(self, server: Server, database: str, role: str) -> str:
-        """A ``postgresql://`` URL; psycopg, psycopg2 and Django understand it. Raises ConfigError for an unknown role."""
+        """A ``postgresql://`` URL, as psycopg and psycopg2 take it. Raises ConfigError for an unknown role."""
         password = server.superuser_password if role == "postgres" else self.passwords.get(role)
         if password is None:
             raise ConfigError(f"No password for database role {role!r} in {self.home}/config.json; run `headwater up`.")

@@ -23,7 +23,7 @@ class ClusterError(Exception):
     """A cluster could not be made or started; the message holds PostgreSQL's own words and the log's path."""
 
 
-# Both clusters: TCP on loopback only, one socket-free way in, durable commits, no helper processes that idle for nothing.
+# Both clusters: TCP on loopback only, durable commits.
 COMMON = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
