@@ -1,0 +1,31 @@
+"""Day partitions of ``log.change_log``. They are made ahead; dropping them is the lake's business, once it verified them."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import psycopg
+
+DAYS_AHEAD = 3
+"""Partitions made beyond today: a landing process that lives for weeks makes them daily, a stalled one has slack."""
+
+
+def partition_name(day: date) -> str:
+    return f"change_log_{day:%Y%m%d}"
+
+
+def ensure_partitions(connection: psycopg.Connection[tuple[object, ...]], today: date) -> date:
+    """Makes the partitions of ``today`` (UTC) and the days after it that are absent; returns the last day covered.
+
+    Runs inside the caller's transaction, if there is one. Two callers at once wait for each other.
+    """
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(hashtext('log.change_log partitions'))")
+        for offset in range(DAYS_AHEAD + 1):
+            day = today + timedelta(days=offset)
+            # psycopg's parameters cannot stand in DDL; both literals are dates made here.
+            connection.execute(
+                f"create table if not exists log.{partition_name(day)} partition of log.change_log"  # type: ignore[arg-type]
+                f" for values from ('{day}') to ('{day + timedelta(days=1)}')"
+            )
+    return today + timedelta(days=DAYS_AHEAD)
