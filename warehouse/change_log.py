@@ -1,4 +1,4 @@
-"""Day partitions of ``log.change_log``. They are made ahead; dropping them is the lake's business, once it verified them."""
+"""Day partitions of ``log.change_log``: made ahead. Dropping them is the lake's business, once it verified them."""
 
 from __future__ import annotations
 

@@ -134,17 +134,29 @@ create table log.schema_change (
     primary key (source, epoch, lsn, seq, relid)
 );
 
--- Columns of each mirrored table as the stream last described them; a dropped column keeps its values and its flag.
+-- Mirrored tables and their columns as the stream last described them. What the source dropped keeps its values and
+-- is flagged here. shape says how a composite's text becomes jsonb.
+create table log.mirror (
+    schema_name text not null,
+    table_name text not null,
+    source text not null,
+    relid bigint not null,
+    key text [] not null,
+    dropped_at timestamptz,
+    primary key (schema_name, table_name)
+);
+
 create table log.mirror_column (
     schema_name text not null,
     table_name text not null,
     column_name text not null,
-    source text not null,
-    relid bigint not null,
-    attnum int not null,
-    source_type text not null,
+    attnum int,
+    type_name text not null,
+    shape jsonb,
     dropped_at timestamptz,
-    primary key (schema_name, table_name, column_name)
+    primary key (schema_name, table_name, column_name),
+    foreign key (schema_name, table_name) references log.mirror (schema_name, table_name)
+    on update cascade on delete cascade
 );
 
 -- Reads of whole tables: the initial load, a repair, or a re-read after a schema change that rewrote rows.
