@@ -1,0 +1,1 @@
+"""Dispatch: outbox rows from the write-ahead log become deliveries, one per subscriber, which jobs workers claim."""

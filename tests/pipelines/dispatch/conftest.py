@@ -1,0 +1,42 @@
+"""A stream database of its own for each test, with the roles of three services."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from headwater.embedded.postgres import Cluster
+from pipelines.dispatch.schema import migrate
+from tests.pipelines.dispatch.stream_database import PASSWORD, SERVICES, StreamDatabase
+
+
+@pytest.fixture(scope="session")
+def stream_template(oltp: Cluster) -> str:
+    """A migrated database that each test copies."""
+    name = "stream_template"
+    with oltp.connect() as server:
+        for role in ("hw_dispatch", "hw_replication", *(f"hw_{service}" for service in SERVICES)):
+            if not server.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
+                server.execute(f"create role {role} login".encode())
+        server.execute("alter role hw_replication replication")
+        server.execute(f"create database {name}".encode())
+    with oltp.connect(name) as connection:
+        connection.execute("revoke all on schema public from public")
+        connection.execute("create schema stream authorization hw_dispatch")
+        connection.execute("set role hw_dispatch")
+        migrate(connection, [f"hw_{service}" for service in SERVICES])
+    return name
+
+
+@pytest.fixture
+def stream(oltp: Cluster, stream_template: str) -> Iterator[StreamDatabase]:
+    name = f"stream_{secrets.token_hex(4)}"
+    with oltp.connect() as server:
+        for role in ("hw_dispatch", "hw_replication", *(f"hw_{service}" for service in SERVICES)):
+            server.execute(f"alter role {role} password '{PASSWORD}'".encode())
+        server.execute(f"create database {name} template {stream_template}".encode())
+    yield StreamDatabase(oltp, name)
+    with oltp.connect() as server:
+        server.execute(f"drop database {name} with (force)".encode())
