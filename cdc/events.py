@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from cdc.positions import Position
+from cdc.types import TypeShape
 
 
 class Unchanged(enum.Enum):
@@ -69,7 +70,8 @@ class ChangeEvent:
     ``before``/``after`` are aligned with ``relation.columns``; ``before`` is None where the source sent no old image.
     An old image of the key alone (replica identity default) has UNCHANGED in every other place.
     ``key`` is the row's primary key after the change (before it for a delete); a key update is ONE event
-    whose ``before`` holds the old key. A truncate has neither image and an empty key.
+    whose ``before`` holds the old key. A truncate has neither image and an empty key; so has the key of a table
+    that had no primary key at that moment.
     """
 
     source: str
@@ -98,7 +100,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ColumnDefinition:
-    """One column in a schema change: ``type_name`` is ``format_type(atttypid, atttypmod)`` of the base type."""
+    """One column in a schema change: ``type_name`` is ``format_type(atttypid, atttypmod)`` of the base type.
+
+    ``type_oid`` is the column's own (a domain's, where it has one); ``shape`` says how its values land.
+    """
 
     attnum: int
     name: str
@@ -106,6 +111,12 @@ class ColumnDefinition:
     type_oid: int
     not_null: bool
     default: str | None
+    shape: TypeShape | None = None
+
+    @property
+    def warehouse_type(self) -> str:
+        """The type to give this column in the warehouse; ``shape.converter()`` gives its values the form for it."""
+        return self.shape.name if self.shape is not None else self.type_name
 
 
 @dataclass(slots=True)
@@ -142,7 +153,7 @@ class Transaction:
     commit_lsn: int
     end_lsn: int
     committed_at: int
-    items: list[Item]
+    items: Sequence[Item]
 
 
 @dataclass(slots=True)

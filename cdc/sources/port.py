@@ -16,12 +16,16 @@ class Source(Protocol):
     def start(self, stored: Position | None) -> None:
         """Begin after ``stored`` (the consumer's durable position), or at the slot's own start if None.
 
-        Raises SlotMissing, SlotGap (the slot has moved past ``stored``, or ``stored`` is unknown to it)
-        or EpochMismatch, each naming the gap and the command that repairs it.
+        May be called again after any error. Raises SlotMissing, SlotGap (the slot has moved past ``stored``, or
+        ``stored`` is unknown to it) or EpochMismatch, each naming the gap and the command that repairs it;
+        SourceUnavailable when the database does not answer.
         """
 
     def read(self, max_changes: int, timeout: float) -> Batch | None:
-        """What has arrived, as whole transactions up to about ``max_changes`` row changes; None after ``timeout`` seconds."""
+        """What has arrived: whole transactions up to about ``max_changes`` row changes; None after ``timeout`` seconds.
+
+        Raises SourceUnavailable when the connection breaks: call ``start`` again with the stored position.
+        """
 
     def acknowledge(self, position: Position) -> None:
         """Let the source forget everything up to ``position``. Call only after it was stored."""
