@@ -11,12 +11,15 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import psycopg
-from psycopg import conninfo
+from typing import TYPE_CHECKING
 
 from headwater.embedded.account import Account, unprivileged_account
 from headwater.embedded.binaries import bin_dir
+
+if TYPE_CHECKING:
+    import psycopg
+
+# psycopg is imported where it is used: the supervisor needs this module and not the 23 MB that psycopg takes.
 
 
 class ClusterError(Exception):
@@ -86,6 +89,8 @@ class Cluster:
         return bin_dir(self.account)
 
     def dsn(self, dbname: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
+        from psycopg import conninfo
+
         secret = self.password if password is None else password
         return conninfo.make_conninfo(
             host="127.0.0.1", port=self.port, dbname=dbname, user=user, password=secret, connect_timeout=5
@@ -93,6 +98,8 @@ class Cluster:
 
     def connect(self, dbname: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         """A superuser's autocommit connection."""
+        import psycopg
+
         return psycopg.connect(self.dsn(dbname), autocommit=True)
 
     def init(self) -> None:
@@ -121,7 +128,7 @@ class Cluster:
                 "-E",
                 "UTF8",
                 "--locale=C.UTF-8",
-                "--no-sync",
+                *(["--no-sync"] if self.settings.get("fsync") == "off" else []),
             )
         finally:
             secret.unlink()
@@ -150,6 +157,8 @@ class Cluster:
         return process
 
     def wait_ready(self, timeout: float = 60.0, process: subprocess.Popen[bytes] | None = None) -> None:
+        import psycopg
+
         deadline = time.monotonic() + timeout
         while True:
             try:

@@ -1,0 +1,227 @@
+"""``up``, ``down``, and the two commands that they run: ``supervise`` and ``prepare``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from headwater import config, proc
+from headwater.cli.errors import Refused
+from headwater.state import PROJECT, Home, read_json
+from headwater.supervisor.lock import Lock
+
+WEB_TIMEOUT = 60.0
+"""Seconds for the web process to answer once it was started."""
+
+STOP_TIMEOUT = 240.0
+"""Seconds for an ordered stop; each process's own time-outs add up to less."""
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    up_ = commands.add_parser("up", help="start everything; Ctrl-C stops it")
+    up_.add_argument("--detach", action="store_true", help="return once it runs; `headwater down` stops it")
+    up_.add_argument("--no-demo", action="store_true", help="start empty instead of loading the demo company once")
+    up_.set_defaults(run=up)
+    down_ = commands.add_parser("down", help="stop everything in order; data stay")
+    down_.add_argument("--erase", action="store_true", help="then delete all data of this installation")
+    down_.add_argument("--yes", action="store_true", help="do not ask before erasing")
+    down_.set_defaults(run=down)
+    commands.add_parser("supervise", help=argparse.SUPPRESS).set_defaults(run=supervise)
+    commands.add_parser("prepare", help=argparse.SUPPRESS).set_defaults(run=prepare)
+
+
+def up(given: argparse.Namespace) -> int:
+    home = Home(config.home())
+    for asked in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal means the same as Ctrl-C
+        signal.signal(asked, signal.default_int_handler)
+    holder = Lock(home.run).holder()
+    ours = None if holder else _spawn(home, with_us=not given.detach)
+    if holder:
+        print(f"Headwater already runs here (process {holder}).")
+    try:
+        _follow_start(home, ours)
+        _await_web(home)
+        _first_load(home, declined=given.no_demo)
+        print(addresses(home), flush=True)
+        if given.detach or ours is None:
+            return 0
+        print("Ctrl-C stops everything.", flush=True)
+        ours.wait()
+    except KeyboardInterrupt:
+        if ours is None:
+            raise
+        _stop(home, ours)
+        return 0
+    except Refused:
+        if ours is not None and not given.detach:
+            _stop(home, ours)
+        raise
+    if ours.returncode:
+        raise Refused(f"the supervisor ended ({ours.returncode}); its log is {home.log('supervisor')}.")
+    return 0
+
+
+def down(given: argparse.Namespace) -> int:
+    home = Home(config.home())
+    if given.erase and not given.yes:
+        answer = input(f"Delete everything stored in {home.root}? Type yes: ") if sys.stdin.isatty() else ""
+        if answer != "yes":
+            raise Refused("nothing was deleted; confirm with `headwater down --erase --yes`.")
+    lock = Lock(home.run)
+    holder = lock.holder()
+    if holder is not None:
+        os.kill(holder, signal.SIGTERM)
+        _follow_stop(home, holder)
+        print("Headwater is stopped.")
+    elif not home.root.exists():
+        print("Nothing was ever started here.")
+        return 0
+    elif lock.acquire():
+        from headwater.installation import stop_leftovers
+
+        for sentence in stop_leftovers(home) or ["Headwater does not run."]:
+            print(sentence)
+        lock.release()
+    if given.erase:
+        home.erase()
+        print(f"Deleted {home.root}.")
+    return 0
+
+
+def supervise(_: argparse.Namespace) -> int:
+    from headwater.supervisor import run
+
+    return run.main(Home(config.home()))
+
+
+def prepare(_: argparse.Namespace) -> int:
+    from headwater import prepare as preparation
+
+    preparation.run(Home(config.home()))
+    return 0
+
+
+def addresses(home: Home) -> str:
+    """Where to go next: addresses, the login, and the two commands to try."""
+    settings = config.read(home.root)
+    base = f"http://127.0.0.1:{settings.web_port}"
+    lines = [
+        "",
+        f"  API        {base}/api/openapi.json",
+        f"  Health     {base}/healthz",
+        f"  OLTP       127.0.0.1:{settings.oltp.port}   warehouse 127.0.0.1:{settings.warehouse.port}",
+    ]
+    if home.login.exists():
+        login = dict(line.split(": ", 1) for line in home.login.read_text().splitlines() if ": " in line)
+        lines.append(f"  Login      {login.get('username')} / {login.get('password')}   (kept in {home.login})")
+    lines += ["", "  Try        headwater token --user admin      headwater status", ""]
+    return "\n".join(lines)
+
+
+def _spawn(home: Home, *, with_us: bool) -> subprocess.Popen[bytes]:
+    """Starts the supervisor in a session of its own; ``with_us`` lets it end when this process is killed."""
+    from headwater.embedded.account import AccountError, unprivileged_account
+    from headwater.supervisor.child import die_with_parent
+    from headwater.supervisor.layout import command
+
+    try:
+        home.create(unprivileged_account())
+    except (AccountError, OSError) as error:
+        raise Refused(str(error)) from error
+    with home.log("supervisor").open("ab") as log:
+        return subprocess.Popen(
+            command("supervise"),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=PROJECT,
+            env=dict(os.environ) | {"HEADWATER_HOME": str(home.root)},
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM) if with_us else None,
+        )
+
+
+def _stop(home: Home, supervisor: subprocess.Popen[bytes]) -> None:
+    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # impatience must not leave half of it running
+        signal.signal(asked, signal.SIG_IGN)
+    if supervisor.poll() is None:
+        print("\nStopping …", flush=True)
+        supervisor.terminate()
+        _follow_stop(home, supervisor.pid)
+        supervisor.wait()
+        print("Headwater is stopped.", flush=True)
+
+
+def _follow_start(home: Home, supervisor: subprocess.Popen[bytes] | None) -> None:
+    """Prints each stage until everything was started. Raises Refused with the supervisor's reason if it failed."""
+    lock, shown, heard = Lock(home.run), "", 0
+    while True:
+        ended = supervisor is not None and supervisor.poll() is not None
+        holder = lock.holder()
+        state = read_json(home.supervisor)
+        if state.get("pid") in {holder, supervisor and supervisor.pid} - {None}:
+            for sentence in state.get("said", [])[heard:]:
+                print(f"  ! {sentence}", flush=True)
+            heard = max(heard, len(state.get("said", [])))
+            stage = state.get("stage", "")
+            if stage == "preparing the databases":
+                stage = read_json(home.run / "stage.json").get("stage") or stage
+            if state["state"] == "failed":
+                raise Refused(stage)
+            if stage and stage != shown:
+                print(f"  · {stage}", flush=True)
+                shown = stage
+            if state["state"] == "running":
+                return
+        if ended and holder is None:
+            raise Refused(f"the supervisor ended unexpectedly; its log is {home.log('supervisor')}.")
+        time.sleep(0.05)
+
+
+def _follow_stop(home: Home, supervisor: int) -> None:
+    shown, deadline = "", time.monotonic() + STOP_TIMEOUT
+    lock = Lock(home.run)
+    while lock.holder() == supervisor or proc.alive(supervisor):
+        state = read_json(home.supervisor)
+        stage = state.get("stage", "")
+        if state.get("pid") == supervisor and state.get("state") == "stopping" and stage != shown:
+            print(f"  · {stage}", flush=True)
+            shown = stage
+        if time.monotonic() > deadline:
+            raise Refused(f"process {supervisor} still stops after {STOP_TIMEOUT:.0f} s; see {home.log('supervisor')}.")
+        if lock.holder() not in (None, supervisor):
+            return
+        time.sleep(0.05)
+
+
+def _await_web(home: Home) -> None:
+    """Waits until the web process answers its health check."""
+    import urllib.error  # takes 6 MB, which the supervisor (it passes through this module) can do without
+    import urllib.request
+
+    url = f"http://127.0.0.1:{config.read(home.root).web_port}/healthz"
+    deadline, reason = time.monotonic() + WEB_TIMEOUT, ""
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError) as error:
+            reason = str(error)
+        if Lock(home.run).holder() is None:
+            raise Refused(f"the supervisor ended; its log is {home.log('supervisor')}.")
+        time.sleep(0.05)
+    raise Refused(f"{url} gave no answer in {WEB_TIMEOUT:.0f} s ({reason}); ask `headwater doctor`.")
+
+
+def _first_load(home: Home, *, declined: bool) -> None:
+    """Loads the demo company once in the life of an installation, and goes on where a killed load stopped."""
+    from headwater import demo
+
+    if declined:
+        demo.decline(home)
+    elif demo.is_wanted(home):
+        demo.load(home)

@@ -1,0 +1,65 @@
+"""Ports: chosen free at first start and remembered; taken by somebody else meanwhile, chosen anew."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from headwater.config import Config
+
+# Below the kernel's range for outgoing connections (32768 and up on Linux), which takes any port there at any moment.
+RANGE = range(20000, 30000)
+WEB = 8000
+
+
+def is_free(port: int) -> bool:
+    """Whether this process could listen on the loopback port; a port that merely lingers in TIME_WAIT is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def candidates(home: Path, name: str) -> Iterator[int]:
+    """Ports to try, in an order of the home's own, so that two checkouts seldom want the same one."""
+    if name == "web":
+        yield WEB
+    digest = hashlib.sha256(f"{home}:{name}".encode()).digest()
+    start = int.from_bytes(digest[:4], "big") % len(RANGE)
+    for step in range(len(RANGE)):
+        yield RANGE[(start + step) % len(RANGE)]
+
+
+def choose(home: Path, name: str, taken: Collection[int] = ()) -> int:
+    """A free port for ``name`` (``oltp``, ``warehouse``, ``web``) that is none of ``taken``."""
+    for port in candidates(home, name):
+        if port not in taken and is_free(port):
+            return port
+    raise OSError(f"No loopback port between {RANGE.start} and {RANGE.stop} is free for {name}.")
+
+
+def of(config: Config) -> dict[str, int]:
+    return {"oltp": config.oltp.port, "warehouse": config.warehouse.port, "web": config.web_port}
+
+
+def settle(config: Config) -> tuple[Config, list[str]]:
+    """The configuration with every taken port chosen anew, and a sentence for each. Our own processes are stopped."""
+    ports, said = of(config), []
+    for name, port in ports.items():
+        if not is_free(port):
+            others = {other for key, other in ports.items() if key != name}
+            ports[name] = choose(Path(config.home), name, others)
+            said.append(f"Port {port} of {name} is taken by another program; {name} moved to {ports[name]}.")
+    moved = replace(
+        config,
+        oltp=replace(config.oltp, port=ports["oltp"]),
+        warehouse=replace(config.warehouse, port=ports["warehouse"]),
+        web_port=ports["web"],
+    )
+    return moved, said

@@ -1,0 +1,46 @@
+"""One supervisor per home: a lock that the kernel drops when its holder dies, so it is never stale."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class Lock:
+    def __init__(self, run: Path) -> None:
+        self.path = run / "supervisor.lock"
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """True if this process now holds the lock; its process id then stands in the file."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def holder(self) -> int | None:
+        """The process that holds the lock; None if nobody does."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            content = os.pread(descriptor, 20, 0)
+            return int(content) if content.isdigit() else None
+        finally:
+            os.close(descriptor)
+        return None

@@ -1,0 +1,202 @@
+"""The supervisor's life: lock, clusters, preparation, workers, watch, ordered stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from headwater import fingerprint, ports
+from headwater.config import ConfigError
+from headwater.embedded.account import AccountError
+from headwater.embedded.postgres import ClusterError
+from headwater.embedded.probe import accepts
+from headwater.installation import clusters, open_or_create, stop_leftovers
+from headwater.state import Home, write_json
+from headwater.supervisor import layout, logs
+from headwater.supervisor.child import Child, Spec
+from headwater.supervisor.lock import Lock
+from headwater.supervisor.signals import Signals
+
+LOOK = 30.0
+"""Seconds between looks at the size of the logs when nothing else happens."""
+
+READY_TIMEOUT = 120.0
+"""Seconds for a cluster to take connections; recovery after a loss of power replays WAL first."""
+
+
+class Failed(Exception):
+    """The installation cannot start; the message is for the person who started it."""
+
+
+class Stopped(Exception):
+    """Somebody asked to stop while the installation was still starting."""
+
+
+class Supervisor:
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.signals = Signals()
+        self.children: dict[str, Child] = {}
+        self.state = self.stage = ""
+        self.said: list[str] = []
+        self._looked = 0.0
+
+    def run(self) -> int:
+        """Runs until told to stop (0), or until the start fails (1, with the reason in supervisor.json)."""
+        try:
+            self._start()
+            while not self.signals.stop:
+                self.signals.wait(self._until_due(LOOK))
+                self._tend()
+        except Stopped:
+            pass
+        except (Failed, ConfigError, AccountError, ClusterError, OSError) as error:
+            self._stop_all()
+            self._report("failed", str(error))
+            return 1
+        self._stop_all()
+        self._report("stopped")
+        return 0
+
+    def _start(self) -> None:
+        self._report("starting", "looking for what an earlier run left behind")
+        self.said += stop_leftovers(self.home)
+        config, said = open_or_create(self.home)
+        self.said += said
+        self._report("starting", "starting PostgreSQL")
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda cluster: cluster.init(), clusters(self.home, config)))
+        for spec in layout.databases(self.home, config):
+            self._launch(spec)
+        for name in ("oltp", "warehouse"):
+            self._await_cluster(name)
+        if not fingerprint.is_current(self.home):
+            self._prepare()
+        self._report("starting", "starting web and workers")
+        for spec in layout.workers(self.home, config):
+            self._launch(spec)
+        self._report("running")
+
+    def _launch(self, spec: Spec) -> Child:
+        child = Child(spec)
+        self.children[spec.name] = child
+        child.start()
+        self._report()
+        return child
+
+    def _await_cluster(self, name: str) -> None:
+        child = self.children[name]
+        port = child.spec.port or 0
+        deadline = time.monotonic() + READY_TIMEOUT
+        while not accepts(port):
+            self._step(0.05)
+            if child.failures:
+                taken = "" if ports.is_free(port) else f" Port {port} was taken meanwhile; start again for another."
+                raise Failed(f"PostgreSQL ({name}) ended at start.{taken}\n{tail(child.spec)}")
+            if time.monotonic() > deadline:
+                raise Failed(f"PostgreSQL ({name}) took no connection in {READY_TIMEOUT:.0f} s; see {child.spec.log}.")
+
+    def _prepare(self) -> None:
+        """Runs ``headwater prepare`` to its end; it is idempotent and records what it prepared for."""
+        self._report("starting", "preparing the databases")
+        child = Child(layout.worker(self.home, "prepare", "prepare"))
+        child.start()
+        assert child.process is not None
+        try:
+            while child.process.poll() is None:
+                self._step(1.0)
+        finally:
+            code = child.process.poll()
+            child.stop()
+        if code:
+            raise Failed(f"Preparing the databases failed.\n{tail(child.spec)}")
+
+    def _step(self, timeout: float) -> None:
+        """One round while starting: waits at most ``timeout`` seconds, then looks after the children."""
+        self.signals.wait(self._until_due(timeout))
+        if self.signals.stop:
+            raise Stopped
+        self._tend()
+
+    def _until_due(self, longest: float) -> float:
+        now = time.monotonic()
+        return min([longest, *(child.due - now for child in self.children.values() if child.state == "waiting")])
+
+    def _tend(self) -> None:
+        changed = False
+        for child in self.children.values():
+            if child.ended():
+                changed = True
+                self._log(f"{child.spec.name} ended ({child.last_exit}); restart {child.restarts + 1} follows")
+        if self.signals.hurry:
+            self.signals.hurry = False
+            for child in self.children.values():
+                child.hurry()
+        for child in self.children.values():
+            if child.restart_if_due():
+                changed = True
+                if child.spec.home_of_data:
+                    self._hurry_when_ready(child)
+        if changed:
+            self._report()
+        if time.monotonic() - self._looked > LOOK:
+            self._looked = time.monotonic()
+            for name in (*self.children, "supervisor"):
+                logs.rotate(self.home.log(name))
+
+    def _hurry_when_ready(self, database: Child) -> None:
+        """A database is back: workers that failed for want of it need not wait any longer."""
+        deadline = time.monotonic() + 5
+        while not accepts(database.spec.port or 0) and time.monotonic() < deadline:
+            if database.process is None or database.process.poll() is not None:
+                return
+            time.sleep(0.02)
+        self.signals.hurry = True
+
+    def _stop_all(self) -> None:
+        for name in layout.STOP_ORDER:
+            child = self.children.get(name)
+            if child is None:
+                continue
+            self._report("stopping", f"stopping {name}")
+            child.stop()
+            self._log(f"{name} stopped {child.last_exit}".rstrip())
+
+    def _report(self, state: str | None = None, stage: str | None = None) -> None:
+        if state is not None:
+            self.state, self.stage = state, stage or ""
+            self._log(f"{self.state}: {self.stage}" if self.stage else self.state)
+        content = {
+            "pid": os.getpid(),
+            "state": self.state,
+            "stage": self.stage,
+            "said": self.said,
+            "since": time.time(),
+            "processes": {name: child.describe() for name, child in self.children.items()},
+        }
+        write_json(self.home.supervisor, content)
+
+    def _log(self, sentence: str) -> None:
+        print(time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()), sentence, flush=True)
+
+
+def tail(spec: Spec, lines: int = 15) -> str:
+    try:
+        text = "\n".join(spec.log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        text = ""
+    return f"{text}\n(whole log: {spec.log})"
+
+
+def main(home: Home) -> int:
+    """``python -m headwater supervise``: started by ``headwater up``, never by hand."""
+    lock = Lock(home.run)
+    if not lock.acquire():
+        print(f"Another supervisor (process {lock.holder()}) runs in {home.root}.", file=sys.stderr)
+        return 3
+    try:
+        return Supervisor(home).run()
+    finally:
+        lock.release()
