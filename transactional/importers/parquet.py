@@ -102,9 +102,11 @@ def flag(frame: pl.DataFrame, when: pl.Expr, reason: pl.Expr | str) -> pl.DataFr
     return frame.with_columns(problem=pl.coalesce("problem", pl.when(when).then(said)))
 
 
-def unknown(frame: pl.DataFrame, column: str, known: pl.Series, what: str) -> pl.DataFrame:
-    """Marks the rows whose ``column`` has a value that is not among ``known``."""
-    reason = pl.format(f"{column} {{}} is no {what} that can be imported", pl.col(column))
+def unknown(
+    frame: pl.DataFrame, column: str, known: pl.Series, what: str, *, called: str | None = None
+) -> pl.DataFrame:
+    """Marks the rows whose ``column`` has a value that is not among ``known``; the reason shows ``called``."""
+    reason = pl.format(f"{called or column} {{}} is no {what} that can be imported", pl.col(called or column))
     return flag(frame, pl.col(column).is_not_null() & ~pl.col(column).is_in(known.implode()), reason)
 
 

@@ -22,7 +22,13 @@ def read(directory: Path) -> Company:
     teams, users = sellers.teams_and_users(files, territories)
     categories = catalogue.categories(files)
     products = catalogue.products(files, categories)
-    customers = accounts.customers(files, addresses, users, orders.last_currencies(headers))
+    customers = accounts.customers(
+        files,
+        addresses=addresses,
+        territories=territories,
+        users=users,
+        currencies=orders.last_currencies(headers),
+    )
     contacts = accounts.contacts(files, customers)
     return Company(
         source=SOURCE,
@@ -33,6 +39,14 @@ def read(directory: Path) -> Company:
         products=products,
         accounts=accounts.accounts(customers),
         contacts=contacts,
-        orders=orders.orders(files, headers, addresses=addresses, customers=customers, users=users, products=products),
+        orders=orders.orders(
+            files,
+            headers,
+            addresses=addresses,
+            territories=territories,
+            customers=customers,
+            users=users,
+            products=products,
+        ),
         rejections=sorted(set(files.rejections), key=lambda r: (r.file, r.row)),
     )

@@ -14,7 +14,14 @@ _CUSTOMER_PERSONS = ("IN", "SC", "GC")
 """Individual customers, store contacts and general contacts; employees and vendors' people are no customers."""
 
 
-def customers(files: Files, addresses: pl.DataFrame, users: pl.DataFrame, currencies: pl.DataFrame) -> pl.DataFrame:
+def customers(
+    files: Files,
+    *,
+    addresses: pl.DataFrame,
+    territories: pl.DataFrame,
+    users: pl.DataFrame,
+    currencies: pl.DataFrame,
+) -> pl.DataFrame:
     """One account per row of Customer, parents first.
 
     Of a store's rows the first is the store; a further one (it names a person too) is that buyer's account below it.
@@ -22,16 +29,19 @@ def customers(files: Files, addresses: pl.DataFrame, users: pl.DataFrame, curren
     currency a customer last ordered; USD where it never did.
     """
     persons = _persons(files)
-    stores = files.read(tables.STORE).with_columns(
+    raw = files.raw(tables.STORE).with_columns(owner_ref=reference("user", "SalesPersonID"))
+    raw = unknown(raw, "owner_ref", users["ref"], "sales person", called="SalesPersonID")
+    stores = files.usable(raw, tables.STORE).with_columns(
         annual_revenue=pl.col("Demographics")
         .str.extract(r"<AnnualRevenue>([\d.]+)</AnnualRevenue>")
         .cast(pl.Decimal(19, 4))
     )
     used = _addresses_in_use(files, addresses)
-    raw = files.raw(tables.CUSTOMER)
+    raw = files.raw(tables.CUSTOMER).with_columns(territory_ref=reference("territory", "TerritoryID"))
     raw = flag(raw, pl.col("StoreID").is_null() & pl.col("PersonID").is_null(), "it names neither a store nor a person")
     raw = unknown(raw, "StoreID", stores["BusinessEntityID"], "store")
     raw = unknown(raw, "PersonID", persons["BusinessEntityID"], "person")
+    raw = unknown(raw, "territory_ref", territories["ref"], "territory", called="TerritoryID")
     frame = (
         files.usable(raw, tables.CUSTOMER)
         .with_columns(store_ref=pl.col("CustomerID").min().over("StoreID"))
@@ -42,14 +52,11 @@ def customers(files: Files, addresses: pl.DataFrame, users: pl.DataFrame, curren
             how="left",
         )
         .join(
-            stores.select("annual_revenue", StoreID="BusinessEntityID", store="Name", seller="SalesPersonID"),
+            stores.select("annual_revenue", "owner_ref", StoreID="BusinessEntityID", store="Name"),
             on="StoreID",
             how="left",
         )
-        .with_columns(
-            place=pl.coalesce("StoreID", "PersonID"),
-            owner_ref=reference("user", "seller"),
-        )
+        .with_columns(place=pl.coalesce("StoreID", "PersonID"))
         .join(used, left_on="place", right_on="BusinessEntityID", how="left")
         .join(users.select(owner_ref="ref", team_ref="team_ref"), on="owner_ref", how="left")
         .join(currencies, on="CustomerID", how="left")
@@ -59,7 +66,9 @@ def customers(files: Files, addresses: pl.DataFrame, users: pl.DataFrame, curren
             "annual_revenue",
             "billing_address",
             "shipping_address",
+            "owner_ref",
             "team_ref",
+            "territory_ref",
             "CustomerID",
             "PersonID",
             "StoreID",
@@ -73,8 +82,6 @@ def customers(files: Files, addresses: pl.DataFrame, users: pl.DataFrame, curren
             industry=pl.when(pl.col("StoreID").is_not_null()).then(pl.lit("Bicycle retail")),
             currency=pl.col("currency").fill_null("USD"),
             parent_ref=pl.when("is_child").then(reference("customer", "store_ref")),
-            owner_ref=pl.when(pl.col("team_ref").is_not_null()).then("owner_ref"),
-            territory_ref=reference("territory", "TerritoryID"),
         )
     )
     return frame.with_columns(annual_revenue=pl.when(~pl.col("is_child")).then("annual_revenue"))

@@ -45,7 +45,7 @@ def categories(files: Files) -> pl.DataFrame:
 def products(files: Files, categories: pl.DataFrame) -> pl.DataFrame:
     """Products with ``prices``; one that has a list price and no history gets that price from its first day of sale."""
     raw = files.raw(tables.PRODUCT).with_columns(category_ref=reference("subcategory", "ProductSubcategoryID"))
-    raw = unknown(raw, "category_ref", categories["ref"], "subcategory")
+    raw = unknown(raw, "category_ref", categories["ref"], "subcategory", called="ProductSubcategoryID")
     raw = flag(raw, pl.col("ListPrice") < 0, pl.format("ListPrice {} is negative", "ListPrice"))
     raw = flag(raw, pl.col("StandardCost") < 0, pl.format("StandardCost {} is negative", "StandardCost"))
     raw = flag(

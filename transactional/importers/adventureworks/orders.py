@@ -37,6 +37,7 @@ def orders(
     headers: pl.DataFrame,
     *,
     addresses: pl.DataFrame,
+    territories: pl.DataFrame,
     customers: pl.DataFrame,
     users: pl.DataFrame,
     products: pl.DataFrame,
@@ -45,10 +46,13 @@ def orders(
     methods = files.read(tables.SHIP_METHOD).select("ShipMethodID", shipping_method="Name")
     lines, broken = _lines(files, headers, products)
     raw = headers.with_columns(
-        account_ref=reference("customer", "CustomerID"), owner_ref=reference("user", "SalesPersonID")
+        account_ref=reference("customer", "CustomerID"),
+        owner_ref=reference("user", "SalesPersonID"),
+        territory_ref=reference("territory", "TerritoryID"),
     )
-    raw = unknown(raw, "account_ref", customers["ref"], "customer")
-    raw = unknown(raw, "owner_ref", users["ref"], "sales person")
+    raw = unknown(raw, "account_ref", customers["ref"], "customer", called="CustomerID")
+    raw = unknown(raw, "owner_ref", users["ref"], "sales person", called="SalesPersonID")
+    raw = unknown(raw, "territory_ref", territories["ref"], "territory", called="TerritoryID")
     raw = unknown(raw, "BillToAddressID", addresses["AddressID"], "address")
     raw = unknown(raw, "ShipToAddressID", addresses["AddressID"], "address")
     raw = unknown(raw, "ShipMethodID", methods["ShipMethodID"], "shipping method")
@@ -68,7 +72,7 @@ def orders(
         .join(addresses.select(BillToAddressID="AddressID", billing_address="address"), on="BillToAddressID")
         .join(addresses.select(ShipToAddressID="AddressID", shipping_address="address"), on="ShipToAddressID")
         .join(_reasons(files), on="SalesOrderID", how="left")
-        .join(customers.select("territory_ref", account_ref="ref"), on="account_ref")
+        .join(customers.select(account_ref="ref", home="territory_ref"), on="account_ref")
         .join(users.select("team_ref", owner_ref="ref"), on="owner_ref", how="left")
         .sort("OrderDate", "SalesOrderID")
     )
@@ -96,7 +100,7 @@ def orders(
             tax_amount="TaxAmt",
             freight="Freight",
             purchase_order_number="PurchaseOrderNumber",
-            territory_ref=pl.coalesce(reference("territory", "TerritoryID"), "territory_ref"),
+            territory_ref=pl.coalesce("territory_ref", "home"),
         ),
         ORDER,
     )
@@ -107,7 +111,7 @@ def _lines(files: Files, headers: pl.DataFrame, products: pl.DataFrame) -> tuple
     offers = files.read(tables.SPECIAL_OFFER).select("SpecialOfferID", offer="Description")
     raw = files.raw(tables.ORDER_LINE).with_columns(product_ref=reference("product", "ProductID"))
     raw = unknown(raw, "SalesOrderID", headers["SalesOrderID"], "order")
-    raw = unknown(raw, "product_ref", products["ref"], "product")
+    raw = unknown(raw, "product_ref", products["ref"], "product", called="ProductID")
     raw = unknown(raw, "SpecialOfferID", offers["SpecialOfferID"], "special offer")
     raw = flag(raw, pl.col("OrderQty") <= 0, pl.format("OrderQty {} is not above zero", "OrderQty"))
     raw = flag(raw, pl.col("UnitPrice") < 0, pl.format("UnitPrice {} is negative", "UnitPrice"))

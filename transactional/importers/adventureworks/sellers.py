@@ -40,6 +40,8 @@ def teams_and_users(files: Files, lands: pl.DataFrame) -> tuple[pl.DataFrame, pl
     raw = files.raw(tables.SALES_PERSON)
     raw = unknown(raw, "BusinessEntityID", employees["BusinessEntityID"], "employee")
     raw = unknown(raw, "BusinessEntityID", persons["BusinessEntityID"], "person")
+    raw = raw.with_columns(territory_ref=reference("territory", "TerritoryID"))
+    raw = unknown(raw, "territory_ref", lands["ref"], "territory", called="TerritoryID")
     sellers = (
         files.usable(raw, tables.SALES_PERSON)
         .join(employees.drop("row"), on="BusinessEntityID")
@@ -83,8 +85,8 @@ def teams_and_users(files: Files, lands: pl.DataFrame) -> tuple[pl.DataFrame, pl
             .reshape((-1, 1))
             .arr.to_list(),
             team_ref=pl.col("team_ref").fill_null(_SALES),
-            territory_refs=pl.when(pl.col("TerritoryID").is_not_null())
-            .then(pl.concat_list(reference("territory", "TerritoryID")))
+            territory_refs=pl.when(pl.col("territory_ref").is_not_null())
+            .then(pl.concat_list("territory_ref"))
             .otherwise(pl.coalesce("group_territories", pl.lit([], dtype=pl.List(pl.String)))),
         )
     )
