@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from headwater.embedded.postgres import Cluster
 from pipelines.dispatch.schema import migrate
+from tests.pipelines.dispatch.dispatch_thread import DispatchThread
+from tests.pipelines.dispatch.source_database import SourceDatabase
 from tests.pipelines.dispatch.stream_database import PASSWORD, SERVICES, StreamDatabase
 
 
@@ -40,3 +43,18 @@ def stream(oltp: Cluster, stream_template: str) -> Iterator[StreamDatabase]:
     yield StreamDatabase(oltp, name)
     with oltp.connect() as server:
         server.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.fixture
+def source(oltp: Cluster) -> Iterator[SourceDatabase]:
+    database = SourceDatabase(oltp)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def dispatching(source: SourceDatabase, stream: StreamDatabase, tmp_path: Path) -> Iterator[DispatchThread]:
+    """A running dispatch worker of ``source`` into ``stream``."""
+    worker = DispatchThread(source, stream, tmp_path)
+    yield worker
+    worker.stop()
