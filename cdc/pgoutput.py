@@ -297,6 +297,13 @@ class Decoder:
             if described.relid not in self._keys:
                 self._keys[described.relid] = self._primary_key(described.relid, lsn)
             key = frozenset(self._keys[described.relid])
+        absent = key - {name for _, name, _, _ in described.columns}
+        if absent:
+            problem = (
+                f"the primary key of {described.schema}.{described.table} is said to have {', '.join(sorted(absent))}, "
+                "which the stream does not; its schema was changed where the schema trigger did not see it"
+            )
+            raise DecodeError("R", 0, problem, lsn=lsn)
         relation = Relation(
             described.relid,
             described.schema,
