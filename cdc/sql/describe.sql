@@ -3,7 +3,7 @@
 -- key, its publications, and every type reachable from its columns through domains, arrays and composites.
 -- Run it with search_path = pg_catalog, so that format_type qualifies every type of a user.
 with recursive relation as (
-  select c.oid, n.nspname, c.relname, c.relreplident, pg_relation_filenode(c.oid) as filenode
+  select c.oid, n.nspname, c.relname, c.relreplident, pg_relation_filenode(c.oid) as filenode, c.relnatts
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p')
@@ -11,6 +11,11 @@ with recursive relation as (
     and (c.oid = any ($1::oid[]) or $1::oid[] is null)
     and (n.nspname = any ($2::text[]) or $2::text[] is null)
     and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'headwater_ddl')
+),
+publication as materialized (
+  select schemaname, tablename, jsonb_agg(pubname order by pubname) as names
+  from pg_publication_tables
+  group by schemaname, tablename
 ),
 attribute as (
   select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
@@ -61,9 +66,10 @@ select
       join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
       where i.indrelid = r.oid and i.indisprimary and k.place <= i.indnkeyatts
     ), '[]'),
+    'attributes', r.relnatts,
     'publications', coalesce((
-      select jsonb_agg(p.pubname order by p.pubname)
-      from pg_publication_tables p
+      select p.names
+      from publication p
       where p.schemaname = r.nspname and p.tablename = r.relname
     ), '[]'),
     'types', coalesce((
