@@ -82,8 +82,8 @@ def write_document() -> None:
     parts = [
         "# Benchmarks",
         "",
-        "Written by `make bench`. CPU counts every process, PostgreSQL included; memory is the sum of PSS; a ratio to a",
-        "peer was measured in the same run. A figure is one run unless it says otherwise.",
+        "Written by `make bench`. CPU counts every process, PostgreSQL included; memory is the sum of PSS; a ratio to",
+        "a peer was measured in the same run. A figure is one run unless it says otherwise.",
     ]
     for result in results:
         when = f"{result['measured_at'][:10]}, {result['seconds']:.0f} s, {result['machine']}"

@@ -17,13 +17,15 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """``cpu`` is user and system time in seconds, children's not included; ``started`` is seconds since boot."""
+    """``cpu`` is user and system time in seconds, ``cpu_of_ended`` that of children it waited for; ``started`` is
+    seconds since boot."""
 
     pid: int
     state: str
     parent: int
     session: int
     cpu: float
+    cpu_of_ended: float
     started: float
 
 
@@ -40,6 +42,7 @@ def stat(pid: int) -> Stat | None:
         parent=int(fields[1]),
         session=int(fields[3]),
         cpu=(int(fields[11]) + int(fields[12])) / TICK,
+        cpu_of_ended=(int(fields[13]) + int(fields[14])) / TICK,
         started=int(fields[19]) / TICK,
     )
 

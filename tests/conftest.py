@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from headwater.embedded.postgres import OLTP, WAREHOUSE, Cluster, free_port
+from tests.stack import Stack
 
 # Tests trade durability against power loss for speed; SIGKILL of a server loses nothing without fsync.
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum_naptime": "10s"}
@@ -41,3 +42,14 @@ def oltp(cluster_root: Path) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def warehouse(cluster_root: Path) -> Iterator[Cluster]:
     yield from _cluster(cluster_root, "warehouse", WAREHOUSE)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole system, empty, started once: for tests that walk from the API to the warehouse."""
+    system = Stack()
+    try:
+        system.up()
+        yield system
+    finally:
+        system.close()

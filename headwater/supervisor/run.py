@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from cdc.failpoints import reach
 from headwater import fingerprint, ports
 from headwater.config import ConfigError
 from headwater.embedded.account import AccountError
@@ -18,6 +19,15 @@ from headwater.supervisor import layout, logs
 from headwater.supervisor.child import Child, Spec
 from headwater.supervisor.lock import Lock
 from headwater.supervisor.signals import Signals
+
+FAILPOINTS = (
+    "supervisor.before_clusters",
+    "supervisor.before_prepare",
+    "supervisor.after_prepare",
+    "supervisor.before_workers",
+    "supervisor.running",
+    "supervisor.stopping",
+)
 
 LOOK = 30.0
 """Seconds between looks at the size of the logs when nothing else happens."""
@@ -66,6 +76,7 @@ class Supervisor:
         config, said = open_or_create(self.home)
         self.said += said
         self._report("starting", "starting PostgreSQL")
+        reach("supervisor.before_clusters")
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda cluster: cluster.init(), clusters(self.home, config)))
         for spec in layout.databases(self.home, config):
@@ -73,11 +84,15 @@ class Supervisor:
         for name in ("oltp", "warehouse"):
             self._await_cluster(name)
         if not fingerprint.is_current(self.home):
+            reach("supervisor.before_prepare")
             self._prepare()
+            reach("supervisor.after_prepare")
         self._report("starting", "starting web and workers")
+        reach("supervisor.before_workers")
         for spec in layout.workers(self.home, config):
             self._launch(spec)
         self._report("running")
+        reach("supervisor.running")
 
     def _launch(self, spec: Spec) -> Child:
         child = Child(spec)
@@ -162,6 +177,7 @@ class Supervisor:
                 continue
             self._report("stopping", f"stopping {name}")
             child.stop()
+            reach("supervisor.stopping")
             self._log(f"{name} stopped {child.last_exit}".rstrip())
 
     def _report(self, state: str | None = None, stage: str | None = None) -> None:
