@@ -58,6 +58,7 @@ class Heartbeat:
         self._every = every
         self._lock = threading.Lock()
         self._written = 0.0
+        self._errors: dict[str, str] = {}
         self._state: dict[str, Any] = {
             "name": name,
             "pid": os.getpid(),
@@ -92,12 +93,20 @@ class Heartbeat:
             self._state["progress_at"] = _now()
         self.beat()
 
-    def error(self, message: str | None) -> None:
-        """The last error, or None once the worker is well again. Written at once when it changes."""
+    def error(self, message: str | None, part: str = "") -> bool:
+        """The last error, or None once the worker is well again; whether that is news, which is written at once.
+
+        A worker of several parts (sources, services) has one for each; the file shows those that are set, a line each.
+        """
         with self._lock:
-            changed = self._state["error"] != message
-            self._state["error"] = message
+            changed = self._errors.get(part) != message
+            if message is None:
+                self._errors.pop(part, None)
+            else:
+                self._errors[part] = message
+            self._state["error"] = "\n".join(self._errors.values()) or None
         self.beat(force=changed)
+        return changed
 
     def detail(self, name: str, value: object) -> None:
         """Something of the worker's own, such as the state of one source. Written at once when it changes."""
