@@ -1,4 +1,4 @@
-"""What dispatch writes to the stream database, in the caller's transaction: deliveries, malformed rows, the position."""
+"""What dispatch writes to the stream database, within the caller's transaction: deliveries and the position."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ with event as (
         e.correlation_id::uuid, e.actor_id::uuid
     from event e
     join stream.subscription s on s.event_type = e.type and s.aggregate_type in ('*', e.aggregate_type)
-    where %s::text is null or s.consumer = %s
     order by e.n
     on conflict (event_id, consumer) do nothing
     returning consumer
 )
-select consumer, count(*), pg_notify('hw_delivery', consumer)
+select consumer, count(*), pg_notify('hw_delivery_' || consumer, '')
 from delivered
 group by consumer
 """
@@ -95,9 +94,8 @@ def insert_deliveries(
     connection: psycopg.Connection[tuple[Any, ...]],
     source: str,
     rows: Sequence[OutboxRow],
-    consumer: str | None = None,
 ) -> dict[str, int]:
-    """One delivery per row and subscriber (``consumer`` alone if given), in the order of ``rows``; wakes the workers.
+    """One delivery per row and subscriber, in the order of ``rows``; wakes the workers.
 
     What a consumer has waiting already is not delivered twice. A malformed row is kept in ``stream.malformed`` and
     stops nothing. Returns the number of new deliveries per consumer.
@@ -108,16 +106,14 @@ def insert_deliveries(
             _keep_malformed(connection, source, row, problem)
         else:
             whole.append(row)
-    return _insert(connection, source, whole, consumer)
+    return _insert(connection, source, whole)
 
 
-def _insert(
-    connection: psycopg.Connection[tuple[Any, ...]], source: str, rows: Sequence[OutboxRow], consumer: str | None
-) -> dict[str, int]:
+def _insert(connection: psycopg.Connection[tuple[Any, ...]], source: str, rows: Sequence[OutboxRow]) -> dict[str, int]:
     if not rows:
         return {}
     columns = zip(*(row.values() for row in rows), strict=True)
-    parameters = [[row.producer for row in rows], *map(list, columns), source, consumer, consumer]
+    parameters = [[row.producer for row in rows], *map(list, columns), source]
     try:
         with connection.transaction():
             return {name: count for name, count, _ in connection.execute(INSERT.encode(), parameters)}
@@ -127,8 +123,8 @@ def _insert(
             return {}
     # Halving finds the row that the database refuses; its neighbours keep their order.
     middle = len(rows) // 2
-    first = _insert(connection, source, rows[:middle], consumer)
-    second = _insert(connection, source, rows[middle:], consumer)
+    first = _insert(connection, source, rows[:middle])
+    second = _insert(connection, source, rows[middle:])
     return {name: first.get(name, 0) + second.get(name, 0) for name in first.keys() | second.keys()}
 
 

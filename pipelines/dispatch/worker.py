@@ -35,28 +35,6 @@ READ_TIMEOUT: Final = 1.0
 log = logging.getLogger(__name__)
 
 
-class Health:
-    """What is wrong with which source, in one heartbeat; for several threads."""
-
-    def __init__(self, heartbeat: Heartbeat) -> None:
-        self.heartbeat = heartbeat
-        self._problems: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def report(self, source: str, problem: str | None) -> None:
-        """``problem`` is None once the source is read again. A problem is logged when it begins."""
-        with self._lock:
-            if problem == self._problems.get(source):
-                return
-            if problem is None:
-                del self._problems[source]
-                log.info("dispatch of %s goes on", source)
-            else:
-                self._problems[source] = problem
-                log.error("dispatch of %s: %s", source, problem)
-            self.heartbeat.error("\n".join(self._problems.values()) or None)
-
-
 class Dispatcher:
     """Dispatches one source. ``stream_dsn`` logs in to the stream database as ``hw_dispatch``.
 
@@ -64,10 +42,10 @@ class Dispatcher:
     again from the stored position: an outage ends by itself, a lost slot once it was repaired.
     """
 
-    def __init__(self, source: Source, stream_dsn: str, health: Health) -> None:
+    def __init__(self, source: Source, stream_dsn: str, heartbeat: Heartbeat) -> None:
         self._source = source
         self._stream_dsn = stream_dsn
-        self._health = health
+        self._heartbeat = heartbeat
 
     def run(self, stop: threading.Event) -> None:
         back_off = BackOff()
@@ -75,15 +53,15 @@ class Dispatcher:
             try:
                 with connect(self._stream_dsn) as connection:
                     self._source.start(stored_position(connection, self._source.name))
-                    self._health.report(self._source.name, None)
+                    self._report(None)
                     while not stop.is_set():
                         batch = self._source.read(MAX_CHANGES, READ_TIMEOUT)
-                        self._health.heartbeat.beat()
+                        self._heartbeat.beat()
                         if batch is not None:
                             self._dispatch(connection, batch)
                             back_off.reset()
             except (StreamError, DispatchError, psycopg.OperationalError) as error:
-                self._health.report(self._source.name, str(error).strip())
+                self._report(str(error).strip())
                 back_off.wait(stop)
             finally:
                 self._source.close()
@@ -102,7 +80,14 @@ class Dispatcher:
         self._source.acknowledge(batch.position)
         reach("dispatch.after_acknowledge")
         if rows:
-            self._health.heartbeat.progress(events=rows, deliveries=delivered)
+            self._heartbeat.progress(events=rows, deliveries=delivered)
+
+    def _report(self, problem: str | None) -> None:
+        if self._heartbeat.error(problem, self._source.name):
+            if problem is None:
+                log.info("dispatch of %s goes on", self._source.name)
+            else:
+                log.error("dispatch of %s: %s", self._source.name, problem)
 
 
 def _pieces(rows: Iterator[OutboxRow], size: int) -> Iterator[list[OutboxRow]]:
@@ -116,11 +101,10 @@ def run(sources: Sequence[Source], stream_dsn: str, heartbeat: Heartbeat, stop: 
     An error that is nobody's outage ends all of them and is raised here, so that the process ends and is restarted.
     """
     failures: list[BaseException] = []
-    health = Health(heartbeat)
 
     def guarded(source: Source) -> None:
         try:
-            Dispatcher(source, stream_dsn, health).run(stop)
+            Dispatcher(source, stream_dsn, heartbeat).run(stop)
         except BaseException as failure:
             failures.append(failure)
             stop.set()

@@ -287,7 +287,7 @@ begin
         released := released
             + stream.release(p_consumer, blocked.producer, blocked.aggregate_type, blocked.aggregate_id, true);
     end loop;
-    perform pg_notify('hw_delivery', p_consumer);
+    perform pg_notify('hw_delivery_' || p_consumer, '');
     return released;
 end
 $$;
