@@ -31,7 +31,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     down_.add_argument("--yes", action="store_true", help="do not ask before erasing")
     down_.set_defaults(run=down)
     commands.add_parser("supervise", help=argparse.SUPPRESS).set_defaults(run=supervise)
-    commands.add_parser("prepare", help=argparse.SUPPRESS).set_defaults(run=prepare)
+    prepare_ = commands.add_parser("prepare", help=argparse.SUPPRESS)
+    prepare_.add_argument("part", choices=("databases", "marts"))
+    prepare_.set_defaults(run=prepare)
 
 
 def up(given: argparse.Namespace) -> int:
@@ -98,10 +100,10 @@ def supervise(_: argparse.Namespace) -> int:
     return run.main(Home(config.home()))
 
 
-def prepare(_: argparse.Namespace) -> int:
+def prepare(given: argparse.Namespace) -> int:
     from headwater import prepare as preparation
 
-    preparation.run(Home(config.home()))
+    getattr(preparation, given.part)(Home(config.home()))
     return 0
 
 
@@ -168,8 +170,6 @@ def _follow_start(home: Home, supervisor: subprocess.Popen[bytes] | None) -> Non
                 print(f"  ! {sentence}", flush=True)
             heard = max(heard, len(state.get("said", [])))
             stage = state.get("stage", "")
-            if stage == "preparing the databases":
-                stage = read_json(home.run / "stage.json").get("stage") or stage
             if state["state"] == "failed":
                 raise Refused(stage)
             if stage and stage != shown:

@@ -142,7 +142,7 @@ class Cluster:
     def start(self, timeout: float = 60.0) -> subprocess.Popen[bytes]:
         """Starts the server as a child of this process and waits until it answers."""
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
+            process: subprocess.Popen[bytes] = subprocess.Popen(
                 self.command(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

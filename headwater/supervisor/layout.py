@@ -14,8 +14,6 @@ from headwater.proc import MARK
 from headwater.state import PROJECT, Home
 from headwater.supervisor.child import Spec
 
-WORKERS = ("landing", "dispatch", "jobs", "refresh")
-
 STOP_ORDER = ("web", "jobs", "dispatch", "landing", "refresh", "warehouse", "oltp")
 """Nobody may write any more, then what was written is carried on as far as it goes, then the databases."""
 
@@ -63,5 +61,11 @@ def databases(home: Home, config: Config) -> list[Spec]:
 
 
 def workers(home: Home, config: Config) -> list[Spec]:
+    """Whatever needs the databases and not the marts."""
     web = worker(home, "web", "serve", "--port", str(config.web_port), port=config.web_port)
-    return [web, *(worker(home, name) for name in WORKERS)]
+    return [web, *(worker(home, name) for name in ("landing", "dispatch", "jobs"))]
+
+
+def refresh(home: Home) -> Spec:
+    """Starts when the marts stand."""
+    return worker(home, "refresh")

@@ -1,4 +1,4 @@
-"""One supervisor per home: a lock that the kernel drops when its holder dies, so it is never stale."""
+"""Locks between processes that the kernel drops when their holder dies, so none is ever stale."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 
 class Lock:
-    def __init__(self, run: Path) -> None:
-        self.path = run / "supervisor.lock"
+    """``supervisor`` in a home's ``run`` directory: one supervisor a home. Other names: see ``hold``."""
+
+    def __init__(self, run: Path, name: str = "supervisor") -> None:
+        self.path = run / f"{name}.lock"
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:

@@ -17,6 +17,7 @@ from headwater.installation import clusters, open_or_create, stop_leftovers
 from headwater.state import Home, write_json
 from headwater.supervisor import layout, logs
 from headwater.supervisor.child import Child, Spec
+from headwater.supervisor.hold import lock_of
 from headwater.supervisor.lock import Lock
 from headwater.supervisor.signals import Signals
 
@@ -83,14 +84,18 @@ class Supervisor:
             self._launch(spec)
         for name in ("oltp", "warehouse"):
             self._await_cluster(name)
-        if not fingerprint.is_current(self.home):
+        if fingerprint.changed(self.home, "databases"):
             reach("supervisor.before_prepare")
-            self._prepare()
+            self._prepare("databases")
             reach("supervisor.after_prepare")
         self._report("starting", "starting web and workers")
         reach("supervisor.before_workers")
         for spec in layout.workers(self.home, config):
             self._launch(spec)
+        # The marts stand on the mirror, which landing makes; the hot lane runs the SQL that building them compiles.
+        if fingerprint.changed(self.home, "marts"):
+            self._prepare("marts")
+        self._launch(layout.refresh(self.home))
         self._report("running")
         reach("supervisor.running")
 
@@ -113,10 +118,10 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise Failed(f"PostgreSQL ({name}) took no connection in {READY_TIMEOUT:.0f} s; see {child.spec.log}.")
 
-    def _prepare(self) -> None:
-        """Runs ``headwater prepare`` to its end; it is idempotent and records what it prepared for."""
-        self._report("starting", "preparing the databases")
-        child = Child(layout.worker(self.home, "prepare", "prepare"))
+    def _prepare(self, part: str) -> None:
+        """Runs ``headwater prepare PART`` to its end; it is idempotent and records what it prepared for."""
+        self._report("starting", f"preparing the {part}")
+        child = Child(layout.worker(self.home, "prepare", "prepare", part))
         child.start()
         assert child.process is not None
         try:
@@ -126,7 +131,7 @@ class Supervisor:
             code = child.process.poll()
             child.stop()
         if code:
-            raise Failed(f"Preparing the databases failed.\n{tail(child.spec)}")
+            raise Failed(f"Preparing the {part} failed.\n{tail(child.spec)}")
 
     def _step(self, timeout: float) -> None:
         """One round while starting: waits at most ``timeout`` seconds, then looks after the children."""
@@ -136,6 +141,8 @@ class Supervisor:
         self._tend()
 
     def _until_due(self, longest: float) -> float:
+        if any(child.state == "held" for child in self.children.values()):
+            longest = min(longest, 1.0)
         now = time.monotonic()
         return min([longest, *(child.due - now for child in self.children.values() if child.state == "waiting")])
 
@@ -150,6 +157,8 @@ class Supervisor:
             for child in self.children.values():
                 child.hurry()
         for child in self.children.values():
+            changed |= self._hold(child)
+        for child in self.children.values():
             if child.restart_if_due():
                 changed = True
                 if child.spec.home_of_data:
@@ -160,6 +169,19 @@ class Supervisor:
             self._looked = time.monotonic()
             for name in (*self.children, "supervisor"):
                 logs.rotate(self.home.log(name))
+
+    def _hold(self, child: Child) -> bool:
+        """Stops a child that a command holds, starts it again afterwards; whether either happened."""
+        wanted = lock_of(self.home, child.spec.name).holder() is not None
+        if wanted == (child.state == "held"):
+            return False
+        if wanted:
+            child.stop()
+            child.state = "held"
+        else:
+            child.start()
+        self._log(f"{child.spec.name} is {child.state}")
+        return True
 
     def _hurry_when_ready(self, database: Child) -> None:
         """A database is back: workers that failed for want of it need not wait any longer."""
