@@ -113,9 +113,9 @@ def verify(databases: Databases) -> list[Finding]:
 def mirror_equals_sources(databases: Databases) -> Finding:
     """Row by row: every published business table against the rows of its mirror that are not flagged as deleted."""
     finding = Finding("mirror = sources")
-    with _connect(databases.warehouse) as warehouse:
+    with connect(databases.warehouse) as warehouse:
         for dsn, services in databases.schemas():
-            with _connect(dsn) as source:
+            with connect(dsn) as source:
                 for schema, table in published_tables(source, services):
                     if table != "outbox":
                         _compare_table(finding, source, warehouse, schema, table)
@@ -202,14 +202,14 @@ def change_log_holds_each_change_once(databases: Databases) -> Finding:
     were. Rows of tables without it are never updated: one change each, for the rows that the source holds.
     """
     finding = Finding("change log holds each change once")
-    with _connect(databases.warehouse) as warehouse:
+    with connect(databases.warehouse) as warehouse:
         twice = warehouse.execute(
             "select source, epoch, xid, lsn, seq, count(*) from log.change_log where op <> 'r'"
             " group by source, epoch, xid, lsn, seq having count(*) > 1"
         ).fetchall()
         finding.fault("changes that stand twice", twice)
         for dsn, services in databases.schemas():
-            with _connect(dsn) as source:
+            with connect(dsn) as source:
                 for schema, table in published_tables(source, services):
                     if "version" in _columns(source, schema, table):
                         _check_chains(finding, source, warehouse, schema, table)
@@ -295,7 +295,7 @@ def events_applied_once(databases: Databases) -> Finding:
     outbox: dict[str, str] = {}
     inboxes: dict[str, dict[str, set[str]]] = {}
     for dsn, services in databases.schemas():
-        with _connect(dsn) as source:
+        with connect(dsn) as source:
             for service in services:
                 table = sql.Identifier(service, "outbox")
                 outbox |= {
@@ -307,7 +307,7 @@ def events_applied_once(databases: Databases) -> Finding:
                 for consumer, event in source.execute(sql.SQL("select consumer, event_id from {}").format(table)):
                     applied.setdefault(str(consumer), set()).add(str(event))
                 inboxes[service] = applied
-    with _connect(databases.stream) as stream:
+    with connect(databases.stream) as stream:
         wanted = stream.execute("select consumer, event_type from stream.subscription").fetchall()
         waiting = stream.execute(
             "select consumer, type, aggregate_id, attempts, last_error from stream.delivery"
@@ -361,12 +361,12 @@ def _values(databases: Databases, table: str, columns: list[str]) -> dict[str, l
     """Text forms of the columns by the first of them; jsonb has one text form for equal values."""
     service, _, name = table.partition(".")
     names = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns)
-    with _connect(databases.services[service]) as connection:
+    with connect(databases.services[service]) as connection:
         rows = connection.execute(sql.SQL("select {} from {}").format(names, sql.Identifier(service, name)))
         return {str(key): list(values) for key, *values in rows}  # type: ignore[arg-type]
 
 
-def _connect(dsn: str) -> psycopg.Connection[tuple[object, ...]]:
+def connect(dsn: str) -> psycopg.Connection[tuple[object, ...]]:
     connection = psycopg.connect(dsn, autocommit=True)
     connection.execute("set timezone = 'UTC'")
     return connection

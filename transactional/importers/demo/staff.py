@@ -42,14 +42,16 @@ def group_territories(group: str) -> tuple[str, ...]:
     return tuple(territory_ref(i) for i, territory in enumerate(TERRITORIES) if territory[2] == group)
 
 
+EVERYWHERE = tuple(territory_ref(i) for i in range(len(TERRITORIES)))
+
 CAST = (
     Seat("alice", "Alice Andersen", "sales_rep", team_ref("North America"), (territory_ref(0),)),
     Seat("bob", "Bob Brennan", "support_agent", team_ref("North America"), (territory_ref(0),)),
     Seat("charlie", "Charlie Castillo", "sales_rep", team_ref("Europe"), (territory_ref(4),)),
-    Seat("dana", "Dana Dvořák", "accountant", "team:office"),
+    Seat("dana", "Dana Dvořák", "accountant", "team:office", EVERYWHERE),
     Seat("erin", "Erin Eriksen", "sales_manager", team_ref("North America"), group_territories("North America")),
     Seat("frank", "Frank Fischer", "analyst", "team:office", group_territories("Europe")),
-    Seat("grace", "Grace Gomes", "warehouse_clerk", "team:office"),
+    Seat("grace", "Grace Gomes", "warehouse_clerk", "team:office", EVERYWHERE),
     Seat("admin", "Avery Admin", "admin", "team:office"),
 )
 """People to try it as: Alice sells in the Northeast, Bob is of her team in another role, Charlie sells elsewhere."""

@@ -1,0 +1,35 @@
+"""Every fail-point there is, read from the source, so that a new one cannot be forgotten."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROOMS = ("cdc", "pipelines", "transactional", "headwater", "bi", "search")
+_REACH = re.compile(r"""\breach\(\s*["']([a-z_.]+)["']""")
+
+AT_START = ("supervisor.before_clusters", "supervisor.before_workers", "supervisor.running")
+"""Passed each time a supervisor starts."""
+
+AT_PREPARATION = ("supervisor.before_prepare", "supervisor.after_prepare")
+"""Passed when a start prepares the databases: at the first one, and after an upgrade."""
+
+AT_STOP = ("supervisor.stopping",)
+
+ELSEWHERE = re.compile(r"\.(repair|snapshot|schema|reread|move)_|^repair\.|^snapshot\.")
+"""Passed only while something is repaired, first read or altered; the tests beside that code kill there."""
+
+
+def all_points() -> set[str]:
+    found = set()
+    for room in ROOMS:
+        for path in (PROJECT / room).rglob("*.py"):
+            found |= set(_REACH.findall(path.read_text()))
+    return found
+
+
+def under_load() -> list[str]:
+    """Points that ordinary work passes."""
+    special = {*AT_START, *AT_PREPARATION, *AT_STOP}
+    return sorted(point for point in all_points() - special if not ELSEWHERE.search(point))
