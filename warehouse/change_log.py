@@ -25,7 +25,7 @@ def ensure_partitions(connection: psycopg.Connection[tuple[object, ...]], today:
             day = today + timedelta(days=offset)
             # psycopg's parameters cannot stand in DDL; both literals are dates made here.
             connection.execute(
-                f"create table if not exists log.{partition_name(day)} partition of log.change_log"  # type: ignore[arg-type]
+                f"create table if not exists log.{partition_name(day)} partition of log.change_log"
                 f" for values from ('{day}') to ('{day + timedelta(days=1)}')"
             )
     return today + timedelta(days=DAYS_AHEAD)

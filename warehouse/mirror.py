@@ -27,7 +27,7 @@ class MirrorColumn:
 
 
 def mirror_type(type_name: str) -> str:
-    """The source's type without its length or precision: ``numeric(19,4)`` → ``numeric``, ``character(3)`` → ``bpchar``.
+    """The type without its length or precision: ``numeric(19,4)`` → ``numeric``, ``character(3)`` → ``bpchar``.
 
     The source enforces the limit. Here it could only refuse a row that is re-read from a source whose limit was
     raised meanwhile. xml lands as text: a server may be built without it.

@@ -165,6 +165,7 @@ create table log.snapshot (
     snapshot_id bigint generated always as identity primary key,
     source text not null,
     epoch int not null,
+    relid bigint not null,
     schema_name text not null,
     table_name text not null,
     purpose text not null check (purpose in ('initial', 'repair', 'reread')),
@@ -175,7 +176,7 @@ create table log.snapshot (
     finished_lsn pg_lsn,
     started_at timestamptz,
     finished_at timestamptz,
-    unique (source, epoch, schema_name, table_name, purpose, stamp_lsn, stamp_seq)
+    unique (source, epoch, relid, purpose, stamp_lsn, stamp_seq)
 );
 
 create table log.snapshot_chunk (
@@ -190,7 +191,9 @@ create table log.snapshot_chunk (
 );
 
 -- Changes the mirror refused, and every later change of the same key, in order, until someone replays them.
+-- after is what the mirror's row would become: absent columns keep their stored value.
 create table log.parked (
+    parked_id bigint generated always as identity primary key,
     source text not null,
     epoch int not null,
     schema_name text not null,
@@ -200,10 +203,10 @@ create table log.parked (
     lsn pg_lsn not null,
     seq int not null,
     op "char" not null,
-    before jsonb,
-    after jsonb,
+    after jsonb not null,
     committed_at timestamptz not null,
     error text not null,
-    parked_at timestamptz not null default clock_timestamp(),
-    primary key (source, epoch, schema_name, table_name, key, lsn, seq)
+    parked_at timestamptz not null default clock_timestamp()
 );
+
+create index parked_key on log.parked (source, schema_name, table_name, key);

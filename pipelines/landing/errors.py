@@ -1,0 +1,41 @@
+"""Errors of landing: what happened, to which source, and what to do."""
+
+from __future__ import annotations
+
+import psycopg
+
+
+class LandingError(Exception):
+    """Base of every error that landing raises."""
+
+
+class SourceTaken(LandingError):
+    """Another process lands this source."""
+
+    def __init__(self, source: str, *, holder: str) -> None:
+        super().__init__(
+            f"Source {source} is being landed by another process ({holder}). Only one may land a source at a time, "
+            "so this one waits. Stop the other one, or leave the source to it."
+        )
+        self.source = source
+
+
+class SinkUnavailable(LandingError):
+    """The warehouse does not answer, or has no room. Nothing is lost: the source keeps what was not acknowledged."""
+
+    def __init__(self, source: str, cause: psycopg.Error) -> None:
+        state = f" [{cause.sqlstate}]" if cause.sqlstate else ""
+        super().__init__(
+            f"Source {source}: the warehouse cannot store{state}: {str(cause).strip() or type(cause).__name__}. "
+            "Landing tries again; the source keeps everything that is not yet stored."
+        )
+        self.source = source
+        self.sqlstate = cause.sqlstate
+
+
+def is_refusal(error: psycopg.Error) -> bool:
+    """Whether the warehouse refused a value or a statement, as opposed to being unable to work at this moment.
+
+    Class 54 (a limit of PostgreSQL itself, such as a key too long for an index) counts as refusal: it will not pass.
+    """
+    return not isinstance(error, psycopg.OperationalError) or (error.sqlstate or "").startswith("54")

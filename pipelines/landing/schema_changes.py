@@ -1,0 +1,251 @@
+"""Follows the source's schema changes in the mirror, inside the transaction of the batch that carries them.
+
+Nothing here stops the stream. A table's mirror is compared with the change's "after", column by column by attribute
+number, so a change that the mirror has seen already (its catalogue was read later) does nothing. What cannot follow is
+recorded in ``log.schema_change.problems``: a view that no longer compiles, a type that an object outside forbids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+import psycopg
+
+from cdc.events import ColumnDefinition, SchemaChange
+from cdc.failpoints import reach
+from cdc.positions import format_lsn
+from pipelines.landing.errors import is_refusal
+from pipelines.landing.mirrors import Connection, LandedColumn, Mirror, Mirrors, landed_column
+from pipelines.landing.text import timestamp_text
+from warehouse.mirror import qualified, quote, truncate_sql
+from warehouse.views import put_back, take_down
+
+
+def apply_schema_change(
+    connection: Connection, mirrors: Mirrors, epoch: int, change: SchemaChange, committed_at: int
+) -> None:
+    """Brings the mirror to ``change.after``, asks for a re-read where rows changed without events, records it all."""
+    reach("ddl.before")
+    problems: list[dict[str, str]] = []
+    try:
+        with connection.transaction():
+            _follow(connection, mirrors, change, committed_at, problems)
+    except psycopg.Error as error:
+        if not is_refusal(error):
+            raise
+        problems.append({"mirror": f"{change.schema}.{change.table}", "reason": str(error).strip()})
+        mirrors.load()
+    mirrors.forget_plans()
+    mirror = mirrors.by_relid(change.relid)
+    if change.rewrites and mirror is not None:
+        request_reread(connection, mirrors.source, epoch, mirror, change.lsn, change.seq)
+    _record(connection, mirrors.source, epoch, change, committed_at, problems)
+    reach("ddl.after")
+
+
+def request_reread(connection: Connection, source: str, epoch: int, mirror: Mirror, lsn: int, seq: int) -> None:
+    """Asks for the table to be read again, its rows stamped with this position. Covers earlier requests."""
+    connection.execute(
+        "delete from log.snapshot where source = %s and relid = %s and purpose = 'reread' and state <> 'done'",
+        [source, mirror.relid],
+    )
+    connection.execute(
+        "insert into log.snapshot (source, epoch, relid, schema_name, table_name, purpose, stamp_lsn, stamp_seq)"
+        " values (%s, %s, %s, %s, %s, 'reread', %s, %s) on conflict do nothing",
+        [source, epoch, mirror.relid, mirror.schema, mirror.table, format_lsn(lsn), seq],
+    )
+
+
+def _follow(
+    connection: Connection, mirrors: Mirrors, change: SchemaChange, committed_at: int, problems: list[dict[str, str]]
+) -> None:
+    if not mirrors.is_mirrored(change.table):
+        return
+    mirror = mirrors.by_relid(change.relid)
+    if change.after is None:
+        if mirror is not None:
+            _drop(connection, mirrors, mirror, change, committed_at)
+        return
+    if mirror is None:
+        mirror = mirrors.named(change.schema, change.table)
+        if mirror is None:
+            if change.key:
+                columns = [landed_column(definition) for definition in change.after]
+                mirrors.create(change.schema, change.table, change.relid, columns, change.key)
+            return
+        _adopt(connection, mirror, change.relid)
+    if (mirror.schema, mirror.table) != (change.schema, change.table):
+        mirrors.rename(mirror, change.schema, change.table)
+    _follow_columns(connection, mirrors, mirror, change.after, problems)
+    if change.key and set(change.key) != set(mirror.key):
+        _change_key(connection, mirror, change.key)
+
+
+def _drop(connection: Connection, mirrors: Mirrors, mirror: Mirror, change: SchemaChange, committed_at: int) -> None:
+    """The source's table is gone: every row is deleted as of now, the mirror stays."""
+    psycopg.RawCursor(connection).execute(
+        truncate_sql(mirror.schema, mirror.table).encode(),
+        [format_lsn(change.lsn), str(change.seq), timestamp_text(committed_at)],
+    )
+    connection.execute(
+        "update log.mirror set dropped_at = now() where schema_name = %s and table_name = %s",
+        [mirror.schema, mirror.table],
+    )
+    mirror.dropped = True
+
+
+def _adopt(connection: Connection, mirror: Mirror, relid: int) -> None:
+    """A new table under the name of an old one takes its mirror over; columns then match by name, not by number."""
+    connection.execute(
+        "update log.mirror set relid = %s, dropped_at = null where schema_name = %s and table_name = %s",
+        [relid, mirror.schema, mirror.table],
+    )
+    mirror.relid, mirror.dropped = relid, False
+    for column in mirror.columns.values():
+        column.attnum = None
+
+
+def _follow_columns(
+    connection: Connection,
+    mirrors: Mirrors,
+    mirror: Mirror,
+    after: tuple[ColumnDefinition, ...],
+    problems: list[dict[str, str]],
+) -> None:
+    wanted = [landed_column(definition) for definition in after]
+    numbers = {column.attnum for column in wanted}
+    for column in list(mirror.columns.values()):
+        if column.attnum is not None and column.attnum not in numbers and not column.dropped:
+            _flag_dropped(connection, mirrors, mirror, column)
+    for column in wanted:
+        present = next((c for c in mirror.columns.values() if c.attnum == column.attnum), None)
+        if present is None:
+            present = mirror.columns.get(column.name)
+            if present is not None and present.attnum is not None:
+                # Another attribute of this name stands here: one that was dropped, whose values are not this one's,
+                # or one that a later change of the stream has renamed to it, which then gets its own name again.
+                if present.dropped:
+                    _retype(connection, mirrors, mirror, present.name, column, problems, keep_values=False)
+                    continue
+                mirrors.rename_column(mirror, present.name, f"{present.name}__{present.attnum}")
+                present = None
+        if present is None:
+            mirrors.add_column(mirror, column)
+            continue
+        if present.name != column.name:
+            occupant = mirror.columns.get(column.name)
+            if occupant is not None:
+                mirrors.rename_column(mirror, occupant.name, f"{occupant.name}__{occupant.attnum or 'old'}")
+            mirrors.rename_column(mirror, present.name, column.name)
+        if present.type_name != column.type_name:
+            _retype(connection, mirrors, mirror, column.name, column, problems, keep_values=True)
+        elif present != column:
+            mirrors.record(mirror, column)
+
+
+def _flag_dropped(connection: Connection, mirrors: Mirrors, mirror: Mirror, column: LandedColumn) -> None:
+    column.dropped = True
+    mirrors.record(mirror, column)
+    connection.execute(
+        f"comment on column {qualified(mirror.schema, mirror.table)}.{quote(column.name)}"
+        " is 'Dropped by the source; the values are the last it had.'".encode()
+    )
+
+
+def _retype(
+    connection: Connection,
+    mirrors: Mirrors,
+    mirror: Mirror,
+    name: str,
+    column: LandedColumn,
+    problems: list[dict[str, str]],
+    *,
+    keep_values: bool,
+) -> None:
+    """Changes a column's type, its dependent views taken down meanwhile.
+
+    A value that the new type cannot hold becomes NULL: the source converted it in a way only the source knows, and the
+    re-read that follows brings what it made of it.
+    """
+    table = qualified(mirror.schema, mirror.table)
+    views = take_down(connection, table)
+    alter = f"alter table {table} alter column {quote(name)} type {column.type_name} using "
+    if keep_values:
+        text = f"{quote(name)}::text"
+        literal = column.type_name.replace("'", "''")
+        try:
+            with connection.transaction():
+                connection.execute(f"{alter}{quote(name)}::{column.type_name}".encode())
+        except psycopg.Error as error:
+            if not is_refusal(error):
+                raise
+            valid = f"case when pg_input_is_valid({text}, '{literal}') then {text}::{column.type_name} end"
+            connection.execute(f"{alter}{valid}".encode())
+    else:
+        connection.execute(f"{alter}null::{column.type_name}".encode())
+        connection.execute(f"comment on column {table}.{quote(name)} is null".encode())
+    mirrors.record(mirror, column)
+    problems.extend(asdict(lost) for lost in put_back(connection, views))
+
+
+def _change_key(connection: Connection, mirror: Mirror, key: tuple[str, ...]) -> None:
+    """Another primary key. Deleted rows go: they may have no value for it, or one that a live row has now."""
+    table = qualified(mirror.schema, mirror.table)
+    (constraint,) = connection.execute(
+        "select conname from pg_constraint where conrelid = %s::regclass and contype = 'p'", [table]
+    ).fetchone() or (None,)
+    if constraint is not None:
+        connection.execute(f"alter table {table} drop constraint {quote(constraint)}".encode())
+    for name in mirror.key:
+        if name not in key:
+            connection.execute(f"alter table {table} alter column {quote(name)} drop not null".encode())
+    connection.execute(f"delete from {table} where _deleted".encode())
+    connection.execute(f"alter table {table} add primary key ({', '.join(map(quote, key))})".encode())
+    connection.execute(
+        "update log.mirror set key = %s where schema_name = %s and table_name = %s",
+        [list(key), mirror.schema, mirror.table],
+    )
+    mirror.key = key
+
+
+def _record(
+    connection: Connection,
+    source: str,
+    epoch: int,
+    change: SchemaChange,
+    committed_at: int,
+    problems: list[dict[str, str]],
+) -> None:
+    connection.execute(
+        "insert into log.schema_change (source, epoch, xid, lsn, seq, relid, schema_name, table_name, command, before,"
+        " after, rewrites, committed_at, problems)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            source,
+            epoch,
+            change.xid,
+            format_lsn(change.lsn),
+            change.seq,
+            change.relid,
+            change.schema,
+            change.table,
+            change.command,
+            _columns(change.before),
+            _columns(change.after),
+            change.rewrites,
+            timestamp_text(committed_at),
+            orjson.dumps(problems).decode(),
+        ],
+    )
+
+
+def _columns(definitions: tuple[ColumnDefinition, ...] | None) -> str | None:
+    if definitions is None:
+        return None
+    described: list[dict[str, Any]] = [
+        {"attnum": d.attnum, "name": d.name, "type": d.type_name, "not_null": d.not_null, "default": d.default}
+        for d in definitions
+    ]
+    return orjson.dumps(described).decode()

@@ -1,0 +1,1 @@
+"""Where landing puts what it reads: one small port, and the warehouse behind it."""

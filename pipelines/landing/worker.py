@@ -1,0 +1,143 @@
+"""The landing worker: a thread for each source database that reads, stores, acknowledges, and outlives every outage."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from cdc.errors import EpochMismatch, SlotGap, SlotMissing, SourceUnavailable, StreamError
+from cdc.failpoints import reach
+from cdc.positions import Epoch, Position
+from cdc.slots import create_slot
+from cdc.sources.replication import ReplicationConnection
+from cdc.sources.slot import SlotSource
+from pipelines.landing.errors import LandingError, SourceTaken
+from pipelines.landing.sinks.warehouse import WarehouseSink
+from pipelines.runtime import BackOff, Heartbeat
+
+MAX_CHANGES: Final = 10_000
+"""Row changes a batch, about: whatever arrived while the last batch was stored, up to this."""
+
+READ_TIMEOUT: Final = 0.5
+"""Seconds to wait for the stream before looking whether to stop."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDatabase:
+    """One database to land. ``dsn`` logs in with REPLICATION and SELECT on the published tables (``hw_replication``).
+
+    Slot names are unique in a cluster: two source databases of one cluster need two. Large transactions are spooled
+    to ``spool_dir``.
+    """
+
+    name: str
+    dsn: str
+    spool_dir: Path
+    slot: str = "hw_landing"
+    publications: tuple[str, ...] = ("hw_landing",)
+
+    def slot_position(self) -> Position:
+        """Where the slot delivers from; makes the slot if there is none. Raises SlotBlocked, SourceUnavailable."""
+        try:
+            lsn = create_slot(self.dsn, self.slot)
+            connection = ReplicationConnection(self.dsn)
+            try:
+                system = connection.identify()
+            finally:
+                connection.close()
+        except psycopg.OperationalError as error:
+            raise SourceUnavailable(self.name, error) from error
+        return Position(self.name, Epoch(system.system_id, system.timeline, self.slot), lsn)
+
+    def source(self) -> SlotSource:
+        return SlotSource(self.name, self.dsn, slot=self.slot, publications=self.publications, spool_dir=self.spool_dir)
+
+
+class Landing:
+    """Lands one source into the warehouse at ``warehouse_dsn`` (role ``wh_owner``)."""
+
+    def __init__(self, database: SourceDatabase, warehouse_dsn: str, heartbeat: Heartbeat) -> None:
+        self._database = database
+        self._source = database.source()
+        self._sink = WarehouseSink(warehouse_dsn, database.name)
+        self._heartbeat = heartbeat
+
+    def run(self, stop: threading.Event) -> None:
+        """Until ``stop``. Outages are waited for; a gap stops this source, visibly, until it was repaired."""
+        back_off = BackOff()
+        while not stop.is_set():
+            try:
+                position = self._sink.open() or self._begin()
+                self._source.start(position)
+                self._report("streaming", None)
+                self._stream(stop, back_off)
+            except (SlotMissing, SlotGap, EpochMismatch) as error:
+                self._report("stopped", str(error))
+                back_off.wait(stop)
+            except (StreamError, LandingError, psycopg.Error) as error:
+                # Nobody but the holder of the source may speak for it in the warehouse.
+                self._report("waiting", str(error).strip(), stored=not isinstance(error, SourceTaken))
+                back_off.wait(stop)
+            finally:
+                self._source.close()
+                self._sink.close()
+
+    def _begin(self) -> Position:
+        """The first start: a slot, and the epoch that begins with it."""
+        position = self._database.slot_position()
+        self._sink.begin_epoch(position, "first start")
+        return position
+
+    def _stream(self, stop: threading.Event, back_off: BackOff) -> None:
+        while not stop.is_set():
+            batch = self._source.read(MAX_CHANGES, READ_TIMEOUT)
+            self._heartbeat.beat()
+            if batch is None:
+                continue
+            changes = self._sink.store(batch)
+            self._source.acknowledge(batch.position)
+            reach("landing.after_acknowledge")
+            back_off.reset()
+            if batch.transactions:
+                self._heartbeat.progress(batches=1, changes=changes)
+
+    def _report(self, state: str, error: str | None, *, stored: bool = True) -> None:
+        self._heartbeat.detail(self._database.name, state)
+        if self._heartbeat.error(error, self._database.name):
+            if error is None:
+                log.info("landing of %s goes on", self._database.name)
+            else:
+                log.error("landing of %s is %s: %s", self._database.name, state, error)
+        if stored:
+            self._sink.set_state(state, error)
+
+
+def run(databases: Sequence[SourceDatabase], warehouse_dsn: str, heartbeat: Heartbeat, stop: threading.Event) -> None:
+    """Lands every source, each in a thread of its own, until ``stop``.
+
+    An error that is nobody's outage ends all of them and is raised here, so that the process ends and is restarted.
+    """
+    failures: list[BaseException] = []
+
+    def guarded(database: SourceDatabase) -> None:
+        try:
+            Landing(database, warehouse_dsn, heartbeat).run(stop)
+        except BaseException as failure:
+            failures.append(failure)
+            stop.set()
+
+    threads = [threading.Thread(target=guarded, args=[d], name=f"landing-{d.name}") for d in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
