@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -17,12 +18,29 @@ from transactional.kernel.context import Context
 Payload = Callable[[pl.DataFrame], pl.DataFrame]
 """From rows with resolved ids (``<x>_ref`` became ``<x>_id``) to the fields of the command."""
 
-Retry = Callable[[list[dict[str, Any]]], bool]
-"""Whether rejected rows (verdicts) may pass later, because what they name is still on its way."""
+RETRY_AFTER = 0.5
+"""Seconds between two tries of rows that name something which the service does not know yet."""
+
+
+class ReplicasStuck(Exception):
+    """A service does not get to know what the import has created elsewhere; what was written until then stays."""
+
+
+@dataclass
+class Ids:
+    """Reference → id of every row that stands."""
+
+    known: dict[str, str] = field(default_factory=dict)
+
+    def of(self, reference: pl.Expr) -> pl.Expr:
+        """The id of a reference; null for null and for what was not written."""
+        return reference.replace_strict(
+            list(self.known), list(self.known.values()), default=None, return_dtype=pl.String
+        )
 
 
 class Writer:
-    """Writes one company's rows; remembers the id of every row that stands, by its reference.
+    """Writes one company's rows and remembers their ids.
 
     Every row carries its reference as external key, so a row that an earlier run wrote is found and left alone: a run
     that was killed is completed by another one.
@@ -33,81 +51,112 @@ class Writer:
         self.ctx = ctx
         self.report = report
         self.progress = progress
-        self.ids: dict[str, str] = {}
+        self.ids = Ids()
 
-    def write(self, kind: str, command: str, frame: pl.DataFrame, payload: Payload, *, chunk: int) -> None:
-        """Writes all rows of ``frame`` through the bulk command, rows that others name as ``parent_ref`` first."""
+    def write(
+        self, kind: str, command: str, frame: pl.DataFrame, payload: Payload, *, chunk: int, patience: float = 0.0
+    ) -> None:
+        """Writes all rows of ``frame`` through the bulk command, rows that others name as ``parent_ref`` first.
+
+        With ``patience``, rows refused because they name something unknown are tried again until that many seconds
+        have passed in which not one of them was accepted; then ReplicasStuck.
+        """
         count = self.report.counts.setdefault(kind, Count())
         began = time.monotonic()
         total, done = frame.height, 0
         self.progress(kind, done, total)
-        for level in self._levels(frame):
-            usable = self._resolved(kind, level, count)
+        for level in _levels(frame):
+            usable = self._resolved(level, count)
             done += level.height - usable.height
             for part in usable.iter_slices(chunk):
-                self._write_part(command, part, payload, count)
+                self._write_part(command, part, payload, count, patience)
                 done += part.height
                 self.progress(kind, done, total)
         count.seconds += time.monotonic() - began
 
-    def _levels(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """Rows without a parent, then those whose parent is written, and so on; what is left names an absent parent."""
-        if "parent_ref" not in frame.columns:
-            yield frame
-            return
-        ready = pl.col("parent_ref").is_null()
-        while not frame.is_empty():
-            level = frame.filter(ready)
-            if level.is_empty():
-                yield frame
-                return
-            yield level
-            frame = frame.filter(~ready)
-            ready = pl.col("parent_ref").is_in(level["ref"].implode())
-
-    def _resolved(self, kind: str, frame: pl.DataFrame, count: Count) -> pl.DataFrame:
+    def _resolved(self, frame: pl.DataFrame, count: Count) -> pl.DataFrame:
         """The rows with an id for every reference; a row that names one that was not written is rejected."""
         frame = frame.with_columns(problem=pl.lit(None, pl.String))
         for column in [name for name in frame.columns if name.endswith("_ref")]:
-            frame = frame.with_columns(self.id_of(pl.col(column)).alias(f"{column.removesuffix('_ref')}_id"))
-            lost = pl.col(column).is_not_null() & pl.col(f"{column.removesuffix('_ref')}_id").is_null()
+            found = f"{column.removesuffix('_ref')}_id"
+            frame = frame.with_columns(self.ids.of(pl.col(column)).alias(found))
+            lost = pl.col(column).is_not_null() & pl.col(found).is_null()
             frame = flag(frame, lost, pl.format("it needs {}, which was not imported", pl.col(column)))
         bad = frame.filter(pl.col("problem").is_not_null())
         count.rejected += bad.height
         self.report.rejections += [Rejection(*row) for row in bad.select("file", "row", "problem").iter_rows()]
         return frame.filter(pl.col("problem").is_null())
 
-    def id_of(self, reference: pl.Expr) -> pl.Expr:
-        """The id of a reference; null for null and for what was not written."""
-        return reference.replace_strict(
-            list(self.ids), list(self.ids.values()), default=None, return_dtype=pl.String
-        )
+    def _write_part(self, command: str, part: pl.DataFrame, payload: Payload, count: Count, patience: float) -> None:
+        quiet_since = time.monotonic()
+        while True:
+            verdicts = self._send(command, part, payload)
+            refused = [index for index, verdict in enumerate(verdicts) if verdict["status"] == "rejected"]
+            late = [index for index in refused if patience and _is_late(verdicts[index])]
+            count.created += sum(verdict["status"] == "created" for verdict in verdicts)
+            count.unchanged += sum(verdict["status"] == "exists" for verdict in verdicts)
+            self._reject(part, verdicts, [index for index in refused if index not in late], count)
+            if not late:
+                return
+            if len(late) < len(verdicts):
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > patience:
+                raise ReplicasStuck(
+                    f"{command} refuses {len(late)} rows, the first because: {reason(verdicts[late[0]])} What it names "
+                    f"was created, and has not arrived there in {patience:.0f} s. See with `headwater status` whether "
+                    "dispatch and jobs run, then import again: what was written stays."
+                )
+            part = part[late]
+            time.sleep(RETRY_AFTER)
 
-    def _write_part(self, command: str, part: pl.DataFrame, payload: Payload, count: Count) -> None:
+    def _send(self, command: str, part: pl.DataFrame, payload: Payload) -> list[dict[str, Any]]:
         refs = part["ref"].to_list()
         rows = [
-            {"key": {"source": self.source, "key": ref}, "data": data}
+            {
+                "key": {"source": self.source, "key": ref},
+                "data": {name: value for name, value in data.items() if value is not None},
+            }
             for ref, data in zip(refs, payload(part).to_dicts(), strict=True)
         ]
-        answer = invoke(command, {"rows": rows}, self.ctx).data
-        count.created += answer["created"]
-        count.unchanged += answer["exists"]
-        count.rejected += answer["rejected"]
-        for ref, verdict in zip(refs, answer["verdicts"], strict=True):
-            if verdict["id"] is not None:
-                self.ids[ref] = verdict["id"]
-        if answer["rejected"]:
-            places = part.select("file", "row").rows()
-            for (file, row), verdict in zip(places, answer["verdicts"], strict=True):
-                if verdict["status"] == "rejected":
-                    self.report.rejections.append(Rejection(file, row, reason(verdict)))
+        verdicts: list[dict[str, Any]] = invoke(command, {"rows": rows}, self.ctx).data["verdicts"]
+        self.ids.known |= {
+            ref: verdict["id"] for ref, verdict in zip(refs, verdicts, strict=True) if verdict["id"] is not None
+        }
+        return verdicts
+
+    def _reject(self, part: pl.DataFrame, verdicts: list[dict[str, Any]], refused: list[int], count: Count) -> None:
+        count.rejected += len(refused)
+        for index in refused:
+            file, row = part.select("file", "row").row(index)
+            self.report.rejections.append(Rejection(file, row, reason(verdicts[index])))
+
+
+def _levels(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Rows without a parent, then those whose parent came before, and so on; what is left names an absent parent."""
+    if "parent_ref" not in frame.columns:
+        yield frame
+        return
+    ready = pl.col("parent_ref").is_null()
+    while not frame.is_empty():
+        level = frame.filter(ready)
+        if level.is_empty():
+            yield frame
+            return
+        yield level
+        frame = frame.filter(~ready)
+        ready = pl.col("parent_ref").is_in(level["ref"].implode())
+
+
+def _is_late(verdict: dict[str, Any]) -> bool:
+    """Refused for nothing but things that the service does not know (yet)."""
+    return all(error["code"] == "unknown" for error in verdict["errors"])
 
 
 def reason(verdict: dict[str, Any]) -> str:
-    """What a person reads of a rejected row: each field that is wrong, and why."""
-    prefix = f"rows.{verdict['index']}."
+    """What a person reads of a refused row: each field that is wrong, and why."""
+    prefix = f"rows.{verdict['index']}"
     told = []
     for error in verdict["errors"]:
-        field = error["field"].removeprefix(prefix).removeprefix("data").removeprefix(".")
-        told.append(f"{field}: {error['message']}" if field and field != prefix.rstrip(".") else error["message"])
+        name = error["field"].removeprefix(prefix).removeprefix(".").removeprefix("data").removeprefix(".")
+        told.append(f"{name}: {error['message']}" if name else error["message"])
     return "; ".join(told)
