@@ -18,7 +18,8 @@ from tests.storm import ledger, points
 from tests.storm.clients import Clients
 from tests.storm.kills import CLUSTERS, WORKERS, Killer
 from tests.storm.ledger import Ledger
-from tests.storm.verify import Databases, Finding, verify
+from tests.storm.verify import Databases, Finding, hot_marts_equal_rebuilt, verify
+from warehouse.compile import compile_hot
 
 CALM_TIMEOUT = 120.0
 """Seconds for everything that was written to arrive everywhere once nobody writes and nothing dies."""
@@ -99,7 +100,7 @@ def run(directory: Path, *, random_kills: int, seed: int) -> Outcome:
         clients.stop()
         outcome.seconds = time.monotonic() - began
         calm = time.monotonic()
-        outcome.findings = findings_after_calm(stack, outcome.ledger)
+        outcome.findings = findings_after_calm(stack, outcome.ledger, directory / "dbt")
         outcome.calm_seconds = time.monotonic() - calm
         return outcome
     finally:
@@ -132,9 +133,10 @@ def databases(stack: Stack) -> Databases:
     )
 
 
-def findings_after_calm(stack: Stack, known: Ledger) -> list[Finding]:
+def findings_after_calm(stack: Stack, known: Ledger, target: Path) -> list[Finding]:
     """Waits until queues are empty, then verifies; what is still on its way gets the rest of the time to arrive."""
     where = databases(stack)
+    manifest = compile_hot(target)
     deadline = time.monotonic() + CALM_TIMEOUT
     with (
         psycopg.connect(where.stream, autocommit=True) as stream,
@@ -146,7 +148,7 @@ def findings_after_calm(stack: Stack, known: Ledger) -> list[Finding]:
         ):
             time.sleep(0.2)
     while True:
-        findings = [*verify(where), ledger.check(known, where)]
+        findings = [*verify(where), hot_marts_equal_rebuilt(where, manifest), ledger.check(known, where)]
         if not any(finding.faults for finding in findings) or time.monotonic() > deadline:
             return findings
         time.sleep(1)

@@ -6,9 +6,12 @@ it counted and what is wrong; an empty list of faults is the proof.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -308,7 +311,10 @@ def events_applied_once(databases: Databases) -> Finding:
                     applied.setdefault(str(consumer), set()).add(str(event))
                 inboxes[service] = applied
     with connect(databases.stream) as stream:
-        wanted = stream.execute("select consumer, event_type from stream.subscription").fetchall()
+        wanted = [
+            (str(consumer).partition(".")[0], str(kind))
+            for consumer, kind in stream.execute("select consumer, event_type from stream.subscription")
+        ]
         waiting = stream.execute(
             "select consumer, type, aggregate_id, attempts, last_error from stream.delivery"
         ).fetchall()
@@ -319,8 +325,8 @@ def events_applied_once(databases: Databases) -> Finding:
     for event, kind in outbox.items():
         by_type.setdefault(kind, set()).add(event)
     for service, kind in wanted:
-        events = by_type.get(str(kind), set())
-        anyone = set().union(*inboxes[str(service)].values()) if inboxes[str(service)] else set()
+        events = by_type.get(kind, set())
+        anyone: set[str] = set().union(*inboxes[service].values())
         finding.compared += len(events)
         finding.fault(f"{kind} events that {service} never applied", events - anyone)
     for applied in inboxes.values():
@@ -354,6 +360,38 @@ def holds_agree(databases: Databases) -> Finding:
     finding.compared = len(held)
     wrong = [(k, shown.get(k), flag) for k, flag in held.items() if (shown.get(k) == ["On Hold"]) != (flag == ["true"])]
     finding.fault("accounts whose status and hold disagree", wrong)
+    return finding
+
+
+_MARK = re.compile(r"/\*hot_keys\*/.*?/\*hot_keys\*/")
+
+
+def hot_marts_equal_rebuilt(databases: Databases, manifest: Path) -> Finding:
+    """Each hot model's table against its own SQL run over everything, as ``manifest`` has it compiled for the lane.
+
+    A model stands on tables that are compared themselves, so all together are what a rebuild would make.
+    """
+    finding = Finding("hot marts = rebuilt")
+    nodes = json.loads(manifest.read_text())["nodes"].values()
+    with connect(databases.warehouse) as warehouse:
+        for node in nodes:
+            if node["resource_type"] != "model" or not node["config"].get("meta", {}).get("hot"):
+                continue
+            name = f"{node['schema']}.{node['name']}"
+            columns = sql.SQL(", ").join(map(sql.Identifier, _columns(warehouse, node["schema"], node["name"])))
+            table = sql.Identifier(node["schema"], node["name"])
+            rebuilt = sql.SQL("select {} from ({}) as rebuilt").format(
+                columns, sql.SQL(_MARK.sub("true", node["compiled_code"]))
+            )
+            standing = sql.SQL("select {} from {}").format(columns, table)
+            for what, left, right in (
+                (f"rows that {name} lacks or has otherwise", rebuilt, standing),
+                (f"rows of {name} that a rebuild would not make", standing, rebuilt),
+            ):
+                query = sql.SQL("select to_jsonb(d)::text from (({}) except all ({})) as d").format(left, right)
+                finding.fault(what, [row[0] for row in warehouse.execute(query)])
+            counted = warehouse.execute(sql.SQL("select count(*) from {}").format(table)).fetchone()
+            finding.compared += int(str(counted[0])) if counted else 0
     return finding
 
 
