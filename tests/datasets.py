@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 
-def folder(name: str) -> Path:
-    """``$HEADWATER_TEST_DATA/<name>``, by default ``../shared/data/<name>``; skips where it is absent."""
+def find(name: str) -> Path | None:
+    """``$HEADWATER_TEST_DATA/<name>``, by default ``../shared/data/<name>``; None where it is absent."""
     root = Path(os.environ.get("HEADWATER_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    if not (root / name).is_dir():
-        pytest.skip(f"{root / name} is absent: set HEADWATER_TEST_DATA to the folder that holds {name}")
-    return root / name
+    return root / name if (root / name).is_dir() else None
+
+
+def folder(name: str) -> Path:
+    """As ``find``, but skips the test where the folder is absent."""
+    found = find(name)
+    if found is None:
+        pytest.skip(f"the data set {name} is absent: set HEADWATER_TEST_DATA to the folder that holds it")
+    return found
