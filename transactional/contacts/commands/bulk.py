@@ -1,0 +1,139 @@
+"""Accounts and contacts in bulk, as imports bring them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import connections
+from pydantic import BaseModel, ConfigDict, Field
+
+from transactional.contacts.commands.accounts import CreateAccount, new_account
+from transactional.contacts.commands.contacts import CreateContact, new_contact
+from transactional.contacts.models import CONTACT, Account, AccountContact, Contact
+from transactional.contacts.queries import account_numbers
+from transactional.contracts.events import AccountCreated, AccountUpdated
+from transactional.contracts.types import Text
+from transactional.kernel.bulk import ReferenceKey, Row, copy_rows
+from transactional.kernel.context import Context
+from transactional.kernel.references import resolve
+from transactional.kernel.registry import bulk
+
+
+class BulkAccount(CreateAccount):
+    """An account whose parent may be named by its key elsewhere; parents come before children.
+
+    A primary contact of kind ``contact`` is named with the contact's own row (``memberships``), which comes later.
+    """
+
+    parent_key: ReferenceKey | None = None
+
+
+@bulk(BulkAccount, resource="contacts.account", permission="contacts.create_account")
+def create_accounts(ctx: Context, rows: list[Row[BulkAccount]]) -> None:
+    keys = [row.cmd.parent_key for row in rows if row.cmd.parent_key is not None]
+    known = resolve(ctx, "contacts.account", keys)
+    named = {row.cmd.parent_id for row in rows if row.cmd.parent_id is not None} | set(known.values())
+    visible: set[UUID] = set(Account.objects.visible_to(ctx).filter(pk__in=named).values_list("pk", flat=True))
+    numbers = iter(account_numbers(len(rows)))
+    made: list[Account] = []
+    for row in rows:
+        parent_id, key = row.cmd.parent_id, row.cmd.parent_key
+        if key is not None:
+            parent_id = known.get(key)
+            if parent_id not in visible:
+                row.reject("parent_key", "unknown", f"{key.source} has no account {key.key} here.")
+        elif parent_id is not None and parent_id not in visible:
+            row.reject("parent_id", "unknown", f"There is no account {parent_id}.")
+        if row.cmd.primary_contact is not None and row.cmd.primary_contact.kind == CONTACT:
+            row.reject("primary_contact", "later", "Name the primary contact with the contact's row.")
+        if not row.open:
+            continue
+        account = new_account(ctx, row.cmd, next(numbers))
+        account.parent_id = parent_id
+        made.append(account)
+        row.accept(account)
+        visible.add(account.account_uuid)
+        if row.key is not None:
+            known[row.key] = account.account_uuid
+    copy_rows(made)
+    for account in made:
+        ctx.emit(AccountCreated.of(account))
+
+
+class Membership(BaseModel):
+    """The contact's part in an account; ``primary`` makes it the account's primary contact."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    account_uuid: UUID
+    role: Text
+    primary: bool = False
+
+
+class BulkContact(CreateContact):
+    """A contact with its parts in accounts, beside the home account."""
+
+    memberships: list[Membership] = Field(default=[], max_length=100)
+
+
+@bulk(BulkContact, resource="contacts.contact", permission="contacts.create_contact")
+def create_contacts(ctx: Context, rows: list[Row[BulkContact]]) -> None:
+    named = {row.cmd.account_uuid for row in rows if row.cmd.account_uuid is not None}
+    named |= {membership.account_uuid for row in rows for membership in row.cmd.memberships}
+    visible: set[UUID] = set(Account.objects.visible_to(ctx).filter(pk__in=named).values_list("pk", flat=True))
+    contacts: list[Contact] = []
+    links: list[AccountContact] = []
+    primaries: dict[UUID, UUID] = {}
+    for row in rows:
+        if row.cmd.account_uuid is not None and row.cmd.account_uuid not in visible:
+            row.reject("account_uuid", "unknown", f"There is no account {row.cmd.account_uuid}.")
+        for number, membership in enumerate(row.cmd.memberships):
+            if membership.account_uuid not in visible:
+                row.reject(
+                    f"memberships.{number}.account_uuid", "unknown", f"There is no account {membership.account_uuid}."
+                )
+        if len({(m.account_uuid, m.role) for m in row.cmd.memberships}) < len(row.cmd.memberships):
+            row.reject("memberships", "repeated", "The contact has the same role in the same account twice.")
+        if not row.open:
+            continue
+        contact = new_contact(ctx, row.cmd)
+        contacts.append(contact)
+        row.accept(contact)
+        for membership in row.cmd.memberships:
+            links.append(
+                AccountContact(account_uuid=membership.account_uuid, contact_id=contact.id, role=membership.role)
+            )
+            if membership.primary:
+                primaries[membership.account_uuid] = contact.id
+    copy_rows(contacts)
+    copy_rows(links)
+    _set_primary_contacts(ctx, primaries)
+
+
+def _set_primary_contacts(ctx: Context, primaries: dict[UUID, UUID]) -> None:
+    """Account → its new primary contact, in one statement. Of several rows that claim an account the last one counts."""
+    if not primaries:
+        return
+    accounts = Account.objects.filter(pk__in=primaries).order_by("pk").select_for_update()
+    changed = [account for account in accounts if account.primary_contact_id != primaries[account.account_uuid]]
+    for account in changed:
+        account.primary_contact_kind = CONTACT
+        account.primary_contact_id = primaries[account.account_uuid]
+        account.version += 1
+        account.updated_at = ctx.now
+        ctx.emit(AccountUpdated.of(account))
+    with connections["contacts"].cursor() as cursor:
+        cursor.execute(
+            """
+            update account
+            set primary_contact_kind = %s, primary_contact_id = given.contact, version = version + 1, updated_at = %s
+            from unnest(%s::uuid[], %s::uuid[]) as given(account, contact)
+            where account_uuid = given.account
+            """,
+            [
+                CONTACT,
+                ctx.now,
+                [account.account_uuid for account in changed],
+                [account.primary_contact_id for account in changed],
+            ],
+        )

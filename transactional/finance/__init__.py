@@ -1,0 +1,1 @@
+"""What an account means to the ledger: credit, terms, tax, and whether it may be served at all."""

@@ -1,0 +1,7 @@
+"""The only way to change orders; importing this package registers every command."""
+
+from __future__ import annotations
+
+from transactional.orders.commands import drafts, fulfilment, imports, profiles
+
+__all__ = ["drafts", "fulfilment", "imports", "profiles"]

@@ -1,0 +1,180 @@
+"""Orders that were made elsewhere: taken over as they stand, with their status, dates, numbers and header amounts.
+
+No domain event is emitted for them. History asks nobody to act; its rows reach the read side in the change stream like
+any other row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from transactional.contracts.base import Command
+from transactional.contracts.types import Address, Currency, Custom, NonNegativeAmount, Quantity, Rate, Text
+from transactional.kernel.bulk import Row, copy_rows
+from transactional.kernel.context import Context
+from transactional.kernel.registry import bulk
+from transactional.orders import queries
+from transactional.orders.amounts import TOLERANCE, lines_total
+from transactional.orders.inputs import MAX_LINES, Channel, ShortText
+from transactional.orders.models import CLOSED, SHIPPED, AccountProfile, ProductReplica, SalesOrder, SalesOrderLine
+
+ForeignNumber = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^(?!SO-[0-9]+$)")
+]
+"""An order number of another system's. ``SO-`` and digits are this system's own."""
+
+
+class ImportLine(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    product_id: UUID
+    line_no: int | None = Field(default=None, gt=0)
+    quantity: Quantity
+    unit_price: NonNegativeAmount
+    discount: Rate = Decimal(0)
+    special_offer: Text | None = None
+    carrier_tracking_number: ShortText | None = None
+
+
+class ImportSalesOrder(Command):
+    """An order as another system closed it. Without a number it gets one of ours; lines without numbers are counted.
+
+    ``sub_total`` is kept as given if it lies within half a ten-thousandth of the lines' exact sum. Owner, team and
+    territory that are left out are the account's.
+    """
+
+    order_number: ForeignNumber | None = None
+    account_uuid: UUID
+    status: Literal["draft", "confirmed", "shipped", "closed", "cancelled"]
+    channel: Channel
+    order_date: date
+    due_date: date | None = None
+    ship_date: date | None = None
+    currency: Currency
+    sub_total: NonNegativeAmount
+    tax_amount: NonNegativeAmount = Decimal(0)
+    freight: NonNegativeAmount = Decimal(0)
+    billing_address: Address | None = None
+    shipping_address: Address | None = None
+    shipping_method: Text | None = None
+    purchase_order_number: ShortText | None = None
+    salesperson_id: UUID | None = None
+    lines: list[ImportLine] = Field(min_length=1, max_length=MAX_LINES)
+    owner_id: UUID | None = None
+    team_id: UUID | None = None
+    territory_id: UUID | None = None
+    custom: Custom = {}
+
+
+@bulk(ImportSalesOrder, resource="orders.sales_order", permission="import.orders.import_sales_orders")
+def import_sales_orders(ctx: Context, rows: list[Row[ImportSalesOrder]]) -> None:
+    accounts = {
+        account.account_uuid: account
+        for account in AccountProfile.objects.visible_to(ctx).filter(pk__in={row.cmd.account_uuid for row in rows})
+    }
+    products = queries.products(line.product_id for row in rows for line in row.cmd.lines)
+    numbers = [row.cmd.order_number for row in rows if row.cmd.order_number is not None]
+    taken = set(SalesOrder.objects.filter(order_number__in=numbers).values_list("order_number", flat=True))
+    good: list[Row[ImportSalesOrder]] = []
+    for row in rows:
+        for refusal in _refusals(row.cmd, accounts, products, taken):
+            row.reject(*refusal)
+        if row.open:
+            taken.add(row.cmd.order_number)
+            good.append(row)
+    own_numbers = iter(queries.order_numbers(sum(row.cmd.order_number is None for row in good)))
+    orders: list[SalesOrder] = []
+    lines: list[SalesOrderLine] = []
+    for row in good:
+        order = _order(row.cmd, row.cmd.order_number or next(own_numbers), accounts[row.cmd.account_uuid])
+        orders.append(order)
+        lines += _lines(order, row.cmd.lines, products)
+        row.accept(order)
+    copy_rows(orders)
+    copy_rows(lines)
+
+
+def _refusals(
+    cmd: ImportSalesOrder,
+    accounts: dict[UUID, AccountProfile],
+    products: dict[UUID, ProductReplica],
+    taken: set[str | None],
+) -> Iterator[tuple[str, str, str]]:
+    """Everything wrong with an order, as ``(field, code, message)``."""
+    if cmd.account_uuid not in accounts:
+        yield "account_uuid", "unknown", f"Orders knows no account {cmd.account_uuid}."
+    if cmd.order_number is not None and cmd.order_number in taken:
+        yield "order_number", "taken", f"There is an order {cmd.order_number}."
+    for field in ("due_date", "ship_date"):
+        day = getattr(cmd, field)
+        if day is not None and day < cmd.order_date:
+            yield field, "before_order_date", f"{day} comes before the order's date {cmd.order_date}."
+    if cmd.status in (SHIPPED, CLOSED) and cmd.ship_date is None:
+        yield "ship_date", "missing", f"An order that is {cmd.status} has a ship date."
+    for number, line in enumerate(cmd.lines):
+        if line.product_id not in products:
+            yield f"lines.{number}.product_id", "unknown", f"Orders knows no product {line.product_id}."
+    numbers = _line_numbers(cmd.lines)
+    if len(set(numbers)) < len(numbers):
+        yield "lines", "repeated_number", "Two lines have the same number."
+    total = lines_total((line.quantity, line.unit_price, line.discount) for line in cmd.lines)
+    if abs(cmd.sub_total - total) > TOLERANCE:
+        yield "sub_total", "differs_from_lines", f"The lines come to {total}."
+
+
+def _line_numbers(lines: Iterable[ImportLine]) -> list[int]:
+    return [line.line_no or position for position, line in enumerate(lines, start=1)]
+
+
+def _order(cmd: ImportSalesOrder, number: str, account: AccountProfile) -> SalesOrder:
+    return SalesOrder(
+        order_number=number,
+        account_uuid=cmd.account_uuid,
+        status=cmd.status,
+        channel=cmd.channel,
+        order_date=cmd.order_date,
+        due_date=cmd.due_date,
+        ship_date=cmd.ship_date,
+        currency=cmd.currency,
+        sub_total=cmd.sub_total,
+        tax_amount=cmd.tax_amount,
+        freight=cmd.freight,
+        billing_address=_as_json(cmd.billing_address),
+        shipping_address=_as_json(cmd.shipping_address),
+        shipping_method=cmd.shipping_method,
+        purchase_order_number=cmd.purchase_order_number,
+        salesperson_id=cmd.salesperson_id,
+        custom=cmd.custom,
+        owner_id=cmd.owner_id or account.owner_id,
+        team_id=cmd.team_id or account.team_id,
+        territory_id=cmd.territory_id or account.territory_id,
+    )
+
+
+def _lines(
+    order: SalesOrder, lines: list[ImportLine], products: dict[UUID, ProductReplica]
+) -> Iterator[SalesOrderLine]:
+    for number, line in zip(_line_numbers(lines), lines, strict=True):
+        product = products[line.product_id]
+        yield SalesOrderLine(
+            order_id=order.id,
+            line_no=number,
+            product_id=product.product_id,
+            sku=product.sku,
+            product_name=product.name,
+            quantity=line.quantity,
+            unit_price=line.unit_price,
+            discount=line.discount,
+            special_offer=line.special_offer,
+            carrier_tracking_number=line.carrier_tracking_number,
+        )
+
+
+def _as_json(address: Address | None) -> dict[str, Any] | None:
+    return None if address is None else address.model_dump()

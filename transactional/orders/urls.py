@@ -1,0 +1,7 @@
+"""Paths of the orders service: its registry's resources and commands."""
+
+from __future__ import annotations
+
+from transactional.kernel.http.urls import service_urls
+
+urlpatterns = service_urls("orders")
