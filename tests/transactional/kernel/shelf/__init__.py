@@ -1,0 +1,1 @@
+"""A sample service: books on shelves. It has one of everything that the kernel offers."""

@@ -1,0 +1,1 @@
+"""The write side: what services share, the services, and the importers that feed them."""

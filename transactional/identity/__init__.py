@@ -1,0 +1,1 @@
+"""Identity: users, groups, roles, teams, territories, and the tokens that every service checks by itself."""

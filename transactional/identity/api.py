@@ -1,0 +1,148 @@
+"""Identity's addresses beside its commands: logging in and out, and the keys that tokens are checked with."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from pydantic import BaseModel, ConfigDict, Field
+from rest_framework.request import Request
+
+from transactional.contracts.base import Command
+from transactional.identity import tokens
+from transactional.identity.models import UserAccount
+from transactional.kernel.http.schema import problems
+from transactional.kernel.http.views import ServiceView
+from transactional.kernel.problems import Absent, Forbidden
+from transactional.kernel.validation import parse
+
+
+class LoginRequest(Command):
+    """Username and password."""
+
+    username: str = Field(max_length=150)
+    password: str = Field(max_length=200)
+
+
+class SessionRequest(Command):
+    """The secret that the login gave."""
+
+    session: str = Field(max_length=200)
+
+
+class BehalfRequest(Command):
+    """Whose behalf a service acts on."""
+
+    on_behalf_of: UUID
+
+
+class TokenBody(BaseModel):
+    """A bearer token, how many seconds it lasts, and at login the session's secret that buys the next one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    token: str
+    expires_in: int = tokens.LIFETIME_SECONDS
+    session: str | None = None
+
+
+class KeysBody(BaseModel):
+    """Public keys (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
+class EndedBody(BaseModel):
+    ended: bool = True
+
+
+_REFUSALS = (400, 401, 405, 413, 415, 422, 503)
+
+
+class IdentityView(ServiceView):
+    service = "identity"
+
+    def answer(self, body: BaseModel) -> HttpResponse:
+        response = HttpResponse(body.model_dump_json(), content_type="application/json")
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+class Token(IdentityView):
+    @extend_schema(
+        operation_id="identity_token",
+        tags=["identity"],
+        auth=[],
+        description="Log in: a token of ten minutes and a session that buys more.",
+        request={"application/json": LoginRequest},
+        responses={200: TokenBody, **problems((*_REFUSALS, 429))},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        given = parse(LoginRequest, self.payload(request))
+        login = tokens.log_in(given.username, given.password)
+        return self.answer(TokenBody(token=login.token, session=login.session))
+
+
+class Renewal(IdentityView):
+    @extend_schema(
+        operation_id="identity_renew",
+        tags=["identity"],
+        auth=[],
+        description="The next token of a session.",
+        request={"application/json": SessionRequest},
+        responses={200: TokenBody, **problems(_REFUSALS)},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        given = parse(SessionRequest, self.payload(request))
+        return self.answer(TokenBody(token=tokens.renew(given.session)))
+
+
+class Logout(IdentityView):
+    @extend_schema(
+        operation_id="identity_logout",
+        tags=["identity"],
+        auth=[],
+        description="End a session.",
+        request={"application/json": SessionRequest},
+        responses={200: EndedBody, **problems(_REFUSALS)},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        given = parse(SessionRequest, self.payload(request))
+        tokens.log_out(given.session)
+        return self.answer(EndedBody())
+
+
+class Behalf(IdentityView):
+    @extend_schema(
+        operation_id="identity_behalf",
+        tags=["identity"],
+        description="A service's token that names on whose behalf it acts. Needs the role `service`.",
+        request={"application/json": BehalfRequest},
+        responses={200: TokenBody, **problems((*_REFUSALS, 403, 404))},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        ctx = self.context(request)
+        given = parse(BehalfRequest, self.payload(request))
+        if "service" not in ctx.actor.roles:
+            raise Forbidden(f"{ctx.actor.name} is not a service and acts for itself only.")
+        asking = UserAccount.objects.filter(pk=ctx.actor.user_id, is_active=True).first()
+        if asking is None or not UserAccount.objects.filter(pk=given.on_behalf_of, is_active=True).exists():
+            raise Absent("active user", given.on_behalf_of)
+        return self.answer(TokenBody(token=tokens.issue(asking, on_behalf_of=given.on_behalf_of)))
+
+
+class Keys(IdentityView):
+    @extend_schema(
+        operation_id="identity_keys",
+        tags=["identity"],
+        auth=[],
+        description="The public keys that tokens are checked with.",
+        request=None,
+        responses={200: KeysBody, **problems((405, 503))},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        document: dict[str, Any] = tokens.jwks()
+        return HttpResponse(orjson.dumps(document), content_type="application/json")
