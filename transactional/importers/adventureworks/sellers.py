@@ -76,7 +76,7 @@ def teams_and_users(files: Files, lands: pl.DataFrame) -> tuple[pl.DataFrame, pl
             "row",
             ref=reference("user", "BusinessEntityID"),
             file=pl.lit(tables.SALES_PERSON.file),
-            username=pl.col("LoginID").str.split("\\").list.last(),
+            username=_plain(pl.col("LoginID").str.split("\\").list.last()),
             display_name=pl.format("{} {}", "FirstName", "LastName"),
             email="EmailAddress",
             roles=pl.when("manages")
@@ -91,6 +91,11 @@ def teams_and_users(files: Files, lands: pl.DataFrame) -> tuple[pl.DataFrame, pl
         )
     )
     return pl.concat([shaped(root, TEAM), shaped(managers, TEAM)]), shaped(users, USER)
+
+
+def _plain(name: pl.Expr) -> pl.Expr:
+    """Lower case without accents, as usernames are: ``josé1`` becomes ``jose1``."""
+    return name.str.normalize("NFD").str.replace_all(r"\p{M}", "").str.to_lowercase()
 
 
 def first_email(files: Files) -> pl.DataFrame:

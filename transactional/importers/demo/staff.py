@@ -52,7 +52,6 @@ CAST = (
     Seat("erin", "Erin Eriksen", "sales_manager", team_ref("North America"), group_territories("North America")),
     Seat("frank", "Frank Fischer", "analyst", "team:office", group_territories("Europe")),
     Seat("grace", "Grace Gomes", "warehouse_clerk", "team:office", EVERYWHERE),
-    Seat("admin", "Avery Admin", "admin", "team:office"),
 )
 """People to try it as: Alice sells in the Northeast, Bob is of her team in another role, Charlie sells elsewhere."""
 
