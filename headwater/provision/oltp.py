@@ -95,7 +95,7 @@ def _roles(server: Connection, config: Config, services: Sequence[str]) -> None:
     logins = [role for service in services for role in (f"hw_{service}", f"hw_{service}_owner")]
     for role in (*logins, "hw_dispatch", "hw_replication"):
         name = sql.Identifier(role)
-        if not server.execute("select from pg_roles where rolname = %s", [role]).fetchone():
+        if not server.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
             server.execute(sql.SQL("create role {}").format(name))
         options = sql.SQL("login replication" if role == "hw_replication" else "login noreplication")
         server.execute(
@@ -111,7 +111,7 @@ def _roles(server: Connection, config: Config, services: Sequence[str]) -> None:
 
 
 def _create(server: Connection, database: str) -> None:
-    if not server.execute("select from pg_database where datname = %s", [database]).fetchone():
+    if not server.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
         server.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
 
 
