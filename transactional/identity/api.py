@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema
 from pydantic import BaseModel, ConfigDict, Field
 from rest_framework.request import Request
 
+from policy.tokens import LIFETIME_SECONDS
 from transactional.contracts.base import Command
 from transactional.identity import tokens
 from transactional.identity.models import UserAccount
@@ -20,20 +21,20 @@ from transactional.kernel.problems import Absent, Forbidden
 from transactional.kernel.validation import parse
 
 
-class LoginRequest(Command):
+class LogIn(Command):
     """Username and password."""
 
     username: str = Field(max_length=150)
     password: str = Field(max_length=200)
 
 
-class SessionRequest(Command):
+class SessionSecret(Command):
     """The secret that the login gave."""
 
     session: str = Field(max_length=200)
 
 
-class BehalfRequest(Command):
+class OnBehalf(Command):
     """Whose behalf a service acts on."""
 
     on_behalf_of: UUID
@@ -45,7 +46,7 @@ class TokenBody(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     token: str
-    expires_in: int = tokens.LIFETIME_SECONDS
+    expires_in: int = LIFETIME_SECONDS
     session: str | None = None
 
 
@@ -77,11 +78,11 @@ class Token(IdentityView):
         tags=["identity"],
         auth=[],
         description="Log in: a token of ten minutes and a session that buys more.",
-        request={"application/json": LoginRequest},
+        request={"application/json": LogIn},
         responses={200: TokenBody, **problems((*_REFUSALS, 429))},
     )
     def post(self, request: Request) -> HttpResponse:
-        given = parse(LoginRequest, self.payload(request))
+        given = parse(LogIn, self.payload(request))
         login = tokens.log_in(given.username, given.password)
         return self.answer(TokenBody(token=login.token, session=login.session))
 
@@ -92,11 +93,11 @@ class Renewal(IdentityView):
         tags=["identity"],
         auth=[],
         description="The next token of a session.",
-        request={"application/json": SessionRequest},
+        request={"application/json": SessionSecret},
         responses={200: TokenBody, **problems(_REFUSALS)},
     )
     def post(self, request: Request) -> HttpResponse:
-        given = parse(SessionRequest, self.payload(request))
+        given = parse(SessionSecret, self.payload(request))
         return self.answer(TokenBody(token=tokens.renew(given.session)))
 
 
@@ -106,11 +107,11 @@ class Logout(IdentityView):
         tags=["identity"],
         auth=[],
         description="End a session.",
-        request={"application/json": SessionRequest},
+        request={"application/json": SessionSecret},
         responses={200: EndedBody, **problems(_REFUSALS)},
     )
     def post(self, request: Request) -> HttpResponse:
-        given = parse(SessionRequest, self.payload(request))
+        given = parse(SessionSecret, self.payload(request))
         tokens.log_out(given.session)
         return self.answer(EndedBody())
 
@@ -120,12 +121,12 @@ class Behalf(IdentityView):
         operation_id="identity_behalf",
         tags=["identity"],
         description="A service's token that names on whose behalf it acts. Needs the role `service`.",
-        request={"application/json": BehalfRequest},
+        request={"application/json": OnBehalf},
         responses={200: TokenBody, **problems((*_REFUSALS, 403, 404))},
     )
     def post(self, request: Request) -> HttpResponse:
         ctx = self.context(request)
-        given = parse(BehalfRequest, self.payload(request))
+        given = parse(OnBehalf, self.payload(request))
         if "service" not in ctx.actor.roles:
             raise Forbidden(f"{ctx.actor.name} is not a service and acts for itself only.")
         asking = UserAccount.objects.filter(pk=ctx.actor.user_id, is_active=True).first()

@@ -28,7 +28,7 @@ from django.db.models import Q
 from uuid_utils.compat import uuid7
 
 from policy.principal import Principal
-from policy.tokens import LIFETIME_SECONDS, public_jwk, sign
+from policy.tokens import public_jwk, sign
 from transactional.identity.models import Credential, LoginSession, SigningKey, UserAccount
 from transactional.identity.queries import teams_below
 from transactional.kernel import audit
@@ -53,13 +53,18 @@ class Login:
 
 def issue(user: UserAccount, *, on_behalf_of: UUID | None = None) -> str:
     """A token with the user's present rights. The caller has made sure of who asks."""
+    # A token that follows a change of rights within the same second must not look older than the change.
+    issued = max(time.time(), float(user.tokens_valid_from))
+    return signed(replace(principal_of(user), on_behalf_of=on_behalf_of), now=issued)
+
+
+def signed(principal: Principal, *, now: float | None = None) -> str:
+    """A token for a principal, signed with the present key."""
     key = signing_key()
-    principal = replace(principal_of(user), on_behalf_of=on_behalf_of)
     private = load_pem_private_key(key.private_key.encode(), password=None)
     if not isinstance(private, Ed25519PrivateKey):
         raise TypeError(f"Signing key {key.kid} is not an Ed25519 key.")
-    # A token that follows a change of rights within the same second must not look older than the change.
-    return sign(principal, private, key.kid, token_id=uuid7(), now=max(time.time(), float(user.tokens_valid_from)))
+    return sign(principal, private, key.kid, token_id=uuid7(), now=now)
 
 
 def principal_of(user: UserAccount) -> Principal:
@@ -172,17 +177,3 @@ def _hash(secret: str) -> bytes:
 @cache
 def _nobodys_password() -> str:
     return make_password(secrets.token_urlsafe(16))
-
-
-__all__ = [
-    "LIFETIME_SECONDS",
-    "Login",
-    "issue",
-    "issue_for",
-    "jwks",
-    "log_in",
-    "log_out",
-    "principal_of",
-    "renew",
-    "rotate",
-]

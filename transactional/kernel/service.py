@@ -14,6 +14,11 @@ MODULES = ("resources", "commands", "handlers")
 class ServiceConfig(AppConfig):
     """A write service: ``label`` is its name, schema and database alias."""
 
+    default = False  # of two configurations in a service's ``apps`` Django takes the one that is the default
+
+    def __init_subclass__(cls) -> None:
+        cls.default = True
+
     def ready(self) -> None:
         from transactional.kernel import revocation  # needs the kernel's models, which exist only now
 

@@ -8,174 +8,281 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='UserAccount',
+            name="UserAccount",
             fields=[
-                ('version', models.BigIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('custom', models.JSONField(default=dict)),
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('username', models.CharField(max_length=150)),
-                ('display_name', models.CharField(max_length=200)),
-                ('email', models.CharField(max_length=254, null=True)),
-                ('is_active', models.BooleanField(default=True)),
-                ('territory_ids', django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None)),
-                ('tokens_valid_from', models.BigIntegerField(default=0)),
+                ("version", models.BigIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("custom", models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("username", models.CharField(max_length=150)),
+                ("display_name", models.CharField(max_length=200)),
+                ("email", models.CharField(max_length=254, null=True)),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "territory_ids",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), default=list, size=None),
+                ),
+                ("tokens_valid_from", models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'user_account',
-                'abstract': False,
+                "db_table": "user_account",
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='SigningKey',
+            name="SigningKey",
             fields=[
-                ('kid', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('private_key', models.TextField()),
-                ('public_jwk', models.JSONField()),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now)),
-                ('retired_at', models.DateTimeField(null=True)),
+                ("kid", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("private_key", models.TextField()),
+                ("public_jwk", models.JSONField()),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now)),
+                ("retired_at", models.DateTimeField(null=True)),
             ],
             options={
-                'db_table': 'signing_key',
+                "db_table": "signing_key",
             },
         ),
         migrations.CreateModel(
-            name='Team',
+            name="Team",
             fields=[
-                ('version', models.BigIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('custom', models.JSONField(default=dict)),
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('parent', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='identity.team')),
+                ("version", models.BigIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("custom", models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="children",
+                        to="identity.team",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'team',
-                'abstract': False,
+                "db_table": "team",
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Credential',
+            name="Credential",
             fields=[
-                ('user', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='credential', serialize=False, to='identity.useraccount')),
-                ('password', models.TextField()),
-                ('changed_at', models.DateTimeField(default=transactional.kernel.base.now)),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="credential",
+                        serialize=False,
+                        to="identity.useraccount",
+                    ),
+                ),
+                ("password", models.TextField()),
+                ("changed_at", models.DateTimeField(default=transactional.kernel.base.now)),
             ],
             options={
-                'db_table': 'credential',
+                "db_table": "credential",
             },
         ),
         migrations.CreateModel(
-            name='LoginSession',
+            name="LoginSession",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('secret_hash', models.BinaryField(unique=True)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now)),
-                ('expires_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sessions', to='identity.useraccount')),
+                ("id", models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
+                ("secret_hash", models.BinaryField(unique=True)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now)),
+                ("expires_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="sessions", to="identity.useraccount"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'login_session',
+                "db_table": "login_session",
             },
         ),
         migrations.AddField(
-            model_name='useraccount',
-            name='team',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='members', to='identity.team'),
+            model_name="useraccount",
+            name="team",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="members", to="identity.team"
+            ),
         ),
         migrations.CreateModel(
-            name='Territory',
+            name="Territory",
             fields=[
-                ('version', models.BigIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('custom', models.JSONField(default=dict)),
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('country_code', models.CharField(max_length=2)),
-                ('group_name', models.CharField(max_length=200)),
+                ("version", models.BigIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("custom", models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("country_code", models.CharField(max_length=2)),
+                ("group_name", models.CharField(max_length=200)),
             ],
             options={
-                'db_table': 'territory',
-                'abstract': False,
-                'constraints': [models.UniqueConstraint(fields=('name', 'country_code'), name='territory_name_in_country', violation_error_message='A territory of this country has this name.')],
+                "db_table": "territory",
+                "abstract": False,
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("name", "country_code"),
+                        name="territory_name_in_country",
+                        violation_error_message="A territory of this country has this name.",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='UserGroup',
+            name="UserGroup",
             fields=[
-                ('version', models.BigIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('custom', models.JSONField(default=dict)),
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('roles', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=50), default=list, size=None)),
+                ("version", models.BigIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("custom", models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "roles",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=50), default=list, size=None
+                    ),
+                ),
             ],
             options={
-                'db_table': 'user_group',
-                'abstract': False,
-                'constraints': [models.UniqueConstraint(fields=('name',), name='user_group_name', violation_error_message='A group has this name.')],
+                "db_table": "user_group",
+                "abstract": False,
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("name",), name="user_group_name", violation_error_message="A group has this name."
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='GroupMembership',
+            name="GroupMembership",
             fields=[
-                ('version', models.BigIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('custom', models.JSONField(default=dict)),
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='group_memberships', to='identity.useraccount')),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to='identity.usergroup')),
+                ("version", models.BigIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("custom", models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="group_memberships",
+                        to="identity.useraccount",
+                    ),
+                ),
+                (
+                    "group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="memberships", to="identity.usergroup"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'group_membership',
-                'abstract': False,
+                "db_table": "group_membership",
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='RoleAssignment',
+            name="RoleAssignment",
             fields=[
-                ('version', models.BigIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('custom', models.JSONField(default=dict)),
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('role', models.CharField(max_length=50)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='role_assignments', to='identity.useraccount')),
+                ("version", models.BigIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("custom", models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("role", models.CharField(max_length=50)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="role_assignments",
+                        to="identity.useraccount",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'role_assignment',
-                'abstract': False,
-                'constraints': [models.UniqueConstraint(fields=('user', 'role'), name='role_assignment_once', violation_error_message='The user has this role.')],
+                "db_table": "role_assignment",
+                "abstract": False,
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("user", "role"),
+                        name="role_assignment_once",
+                        violation_error_message="The user has this role.",
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='useraccount',
-            constraint=models.UniqueConstraint(fields=('username',), name='user_account_username', violation_error_message='The username is taken.'),
+            model_name="useraccount",
+            constraint=models.UniqueConstraint(
+                fields=("username",), name="user_account_username", violation_error_message="The username is taken."
+            ),
         ),
         migrations.AddConstraint(
-            model_name='team',
-            constraint=models.UniqueConstraint(fields=('name',), name='team_name', violation_error_message='A team has this name.'),
+            model_name="team",
+            constraint=models.UniqueConstraint(
+                fields=("name",), name="team_name", violation_error_message="A team has this name."
+            ),
         ),
         migrations.AddConstraint(
-            model_name='team',
-            constraint=models.CheckConstraint(condition=models.Q(('parent', models.F('id')), _negated=True), name='team_parent_is_another', violation_error_message='A team cannot be its own parent.'),
+            model_name="team",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("parent", models.F("id")), _negated=True),
+                name="team_parent_is_another",
+                violation_error_message="A team cannot be its own parent.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='groupmembership',
-            constraint=models.UniqueConstraint(fields=('group', 'user'), name='group_membership_once', violation_error_message='The user is a member of this group.'),
+            model_name="groupmembership",
+            constraint=models.UniqueConstraint(
+                fields=("group", "user"),
+                name="group_membership_once",
+                violation_error_message="The user is a member of this group.",
+            ),
         ),
     ]

@@ -6,107 +6,121 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Inbox',
+            name="Inbox",
             fields=[
-                ('pk', models.CompositePrimaryKey('consumer', 'event_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('consumer', models.TextField()),
-                ('event_id', models.UUIDField()),
-                ('applied_at', models.DateTimeField(default=transactional.kernel.base.now)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "consumer", "event_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("consumer", models.TextField()),
+                ("event_id", models.UUIDField()),
+                ("applied_at", models.DateTimeField(default=transactional.kernel.base.now)),
             ],
             options={
-                'db_table': 'inbox',
+                "db_table": "inbox",
             },
         ),
         migrations.CreateModel(
-            name='Revocation',
+            name="Revocation",
             fields=[
-                ('user_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('tokens_valid_from', models.BigIntegerField()),
-                ('replica_version', models.BigIntegerField(default=0)),
+                ("user_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("tokens_valid_from", models.BigIntegerField()),
+                ("replica_version", models.BigIntegerField(default=0)),
             ],
             options={
-                'db_table': 'revocation',
+                "db_table": "revocation",
             },
         ),
         migrations.CreateModel(
-            name='AccessLog',
+            name="AccessLog",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField(default=transactional.kernel.base.now)),
-                ('kind', models.TextField()),
-                ('actor_id', models.UUIDField(null=True)),
-                ('actor_name', models.TextField()),
-                ('on_behalf_of', models.UUIDField(null=True)),
-                ('action', models.TextField()),
-                ('resource', models.TextField(null=True)),
-                ('resource_id', models.TextField(null=True)),
-                ('request_id', models.UUIDField(null=True)),
-                ('detail', models.TextField(null=True)),
+                ("id", models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
+                ("at", models.DateTimeField(default=transactional.kernel.base.now)),
+                ("kind", models.TextField()),
+                ("actor_id", models.UUIDField(null=True)),
+                ("actor_name", models.TextField()),
+                ("on_behalf_of", models.UUIDField(null=True)),
+                ("action", models.TextField()),
+                ("resource", models.TextField(null=True)),
+                ("resource_id", models.TextField(null=True)),
+                ("request_id", models.UUIDField(null=True)),
+                ("detail", models.TextField(null=True)),
             ],
             options={
-                'db_table': 'access_log',
-                'indexes': [models.Index(fields=['kind', 'actor_name', 'at'], name='access_log_kind_actor_name_at')],
+                "db_table": "access_log",
+                "indexes": [models.Index(fields=["kind", "actor_name", "at"], name="access_log_kind_actor_name_at")],
             },
         ),
         migrations.CreateModel(
-            name='ExternalReference',
+            name="ExternalReference",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('source', models.TextField()),
-                ('key', models.TextField()),
-                ('resource', models.TextField()),
-                ('resource_id', models.UUIDField()),
+                ("id", models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
+                ("source", models.TextField()),
+                ("key", models.TextField()),
+                ("resource", models.TextField()),
+                ("resource_id", models.UUIDField()),
             ],
             options={
-                'db_table': 'external_reference',
-                'indexes': [models.Index(fields=['resource_id'], name='external_reference_resource_id')],
-                'constraints': [models.UniqueConstraint(fields=('source', 'resource', 'key'), name='external_reference_key', violation_error_message='Something with this source and key exists already.')],
+                "db_table": "external_reference",
+                "indexes": [models.Index(fields=["resource_id"], name="external_reference_resource_id")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("source", "resource", "key"),
+                        name="external_reference_key",
+                        violation_error_message="Something with this source and key exists already.",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='IdempotencyKey',
+            name="IdempotencyKey",
             fields=[
-                ('pk', models.CompositePrimaryKey('actor_id', 'key', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('actor_id', models.UUIDField()),
-                ('key', models.TextField()),
-                ('request_hash', models.BinaryField()),
-                ('command', models.TextField()),
-                ('status', models.SmallIntegerField(null=True)),
-                ('version', models.BigIntegerField(null=True)),
-                ('body', models.BinaryField(null=True)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "actor_id", "key", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("actor_id", models.UUIDField()),
+                ("key", models.TextField()),
+                ("request_hash", models.BinaryField()),
+                ("command", models.TextField()),
+                ("status", models.SmallIntegerField(null=True)),
+                ("version", models.BigIntegerField(null=True)),
+                ("body", models.BinaryField(null=True)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now)),
             ],
             options={
-                'db_table': 'idempotency_key',
-                'indexes': [models.Index(fields=['created_at'], name='idempotency_key_created_at')],
+                "db_table": "idempotency_key",
+                "indexes": [models.Index(fields=["created_at"], name="idempotency_key_created_at")],
             },
         ),
         migrations.CreateModel(
-            name='Outbox',
+            name="Outbox",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
-                ('aggregate_type', models.TextField()),
-                ('aggregate_id', models.UUIDField()),
-                ('aggregate_version', models.BigIntegerField()),
-                ('type', models.TextField()),
-                ('schema_version', models.IntegerField()),
-                ('payload', models.JSONField()),
-                ('occurred_at', models.DateTimeField(default=transactional.kernel.base.now)),
-                ('causation_id', models.UUIDField(null=True)),
-                ('correlation_id', models.UUIDField(null=True)),
-                ('actor_id', models.UUIDField(null=True)),
+                ("id", models.UUIDField(default=uuid_utils.compat.uuid7, primary_key=True, serialize=False)),
+                ("aggregate_type", models.TextField()),
+                ("aggregate_id", models.UUIDField()),
+                ("aggregate_version", models.BigIntegerField()),
+                ("type", models.TextField()),
+                ("schema_version", models.IntegerField()),
+                ("payload", models.JSONField()),
+                ("occurred_at", models.DateTimeField(default=transactional.kernel.base.now)),
+                ("causation_id", models.UUIDField(null=True)),
+                ("correlation_id", models.UUIDField(null=True)),
+                ("actor_id", models.UUIDField(null=True)),
             ],
             options={
-                'db_table': 'outbox',
-                'indexes': [models.Index(fields=['occurred_at'], name='outbox_occurred_at')],
+                "db_table": "outbox",
+                "indexes": [models.Index(fields=["occurred_at"], name="outbox_occurred_at")],
             },
         ),
     ]

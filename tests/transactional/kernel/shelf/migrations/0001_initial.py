@@ -7,76 +7,103 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AccountReplica',
+            name="AccountReplica",
             fields=[
-                ('version', models.BigIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('custom', models.JSONField(default=dict)),
-                ('owner_id', models.UUIDField(null=True)),
-                ('team_id', models.UUIDField(null=True)),
-                ('territory_id', models.UUIDField(null=True)),
-                ('account_uuid', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('address', models.JSONField(null=True)),
-                ('replica_version', models.BigIntegerField(default=0)),
-                ('discount', models.DecimalField(decimal_places=6, default=0, max_digits=9)),
+                ("version", models.BigIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("custom", models.JSONField(default=dict)),
+                ("owner_id", models.UUIDField(null=True)),
+                ("team_id", models.UUIDField(null=True)),
+                ("territory_id", models.UUIDField(null=True)),
+                (
+                    "account_uuid",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("address", models.JSONField(null=True)),
+                ("replica_version", models.BigIntegerField(default=0)),
+                ("discount", models.DecimalField(decimal_places=6, default=0, max_digits=9)),
             ],
             options={
-                'db_table': 'account_replica',
-                'abstract': False,
+                "db_table": "account_replica",
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Book',
+            name="Book",
             fields=[
-                ('version', models.BigIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('custom', models.JSONField(default=dict)),
-                ('owner_id', models.UUIDField(null=True)),
-                ('team_id', models.UUIDField(null=True)),
-                ('territory_id', models.UUIDField(null=True)),
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('title', models.CharField(max_length=200)),
-                ('isbn', models.CharField(max_length=20, unique=True)),
-                ('price', models.DecimalField(decimal_places=4, max_digits=19, null=True)),
-                ('currency', models.CharField(default='EUR', max_length=3)),
-                ('pages', models.IntegerField(null=True)),
-                ('status', models.CharField(default='draft', max_length=20)),
-                ('sequel_of', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sequels', to='shelf.book')),
+                ("version", models.BigIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("custom", models.JSONField(default=dict)),
+                ("owner_id", models.UUIDField(null=True)),
+                ("team_id", models.UUIDField(null=True)),
+                ("territory_id", models.UUIDField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("title", models.CharField(max_length=200)),
+                ("isbn", models.CharField(max_length=20, unique=True)),
+                ("price", models.DecimalField(decimal_places=4, max_digits=19, null=True)),
+                ("currency", models.CharField(default="EUR", max_length=3)),
+                ("pages", models.IntegerField(null=True)),
+                ("status", models.CharField(default="draft", max_length=20)),
+                (
+                    "sequel_of",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="sequels", to="shelf.book"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'book',
-                'abstract': False,
+                "db_table": "book",
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Move',
+            name="Move",
             fields=[
-                ('version', models.BigIntegerField(default=1, editable=False)),
-                ('created_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
-                ('custom', models.JSONField(default=dict)),
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('place', models.CharField(max_length=100)),
-                ('book', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='moves', to='shelf.book')),
+                ("version", models.BigIntegerField(default=1, editable=False)),
+                ("created_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("updated_at", models.DateTimeField(default=transactional.kernel.base.now, editable=False)),
+                ("custom", models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("place", models.CharField(max_length=100)),
+                (
+                    "book",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="moves", to="shelf.book"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'move',
-                'abstract': False,
+                "db_table": "move",
+                "abstract": False,
             },
         ),
         migrations.AddConstraint(
-            model_name='book',
-            constraint=models.CheckConstraint(condition=models.Q(('price__isnull', True), ('price__gte', 0), _connector='OR'), name='book_price_not_negative', violation_error_message='A price cannot be negative.'),
+            model_name="book",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price__isnull", True), ("price__gte", 0), _connector="OR"),
+                name="book_price_not_negative",
+                violation_error_message="A price cannot be negative.",
+            ),
         ),
     ]

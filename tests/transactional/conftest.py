@@ -1,0 +1,60 @@
+"""Real databases for the write side: migrated once a run into a template, copied for each test module."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.transactional.settings")
+
+import django
+
+django.setup()
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from headwater.config import Config, Server
+from headwater.embedded.postgres import Cluster
+from headwater.provision import oltp as provisioning
+from tests.world import World
+from transactional.identity import tokens
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def installation(oltp: Cluster) -> Config:
+    """Roles, and the template database ``headwater`` with every service's tables and a published signing key."""
+    server = Server("127.0.0.1", oltp.port, oltp.password)
+    config = replace(settings.CONFIG, oltp=server)
+    for alias in _aliases():
+        connections.settings[alias] |= {"HOST": server.host, "PORT": server.port}
+    provisioning.provision(config, settings.HEADWATER_SERVICES)
+    tokens.rotate()
+    connections.close_all()
+    return config
+
+
+@pytest.fixture(scope="module")
+def world(installation: Config, oltp: Cluster) -> Iterator[World]:
+    """A fresh copy of every service's tables for this module; what tests commit is gone after it."""
+    name = f"world_{next(_numbers)}"
+    with oltp.connect() as server:
+        server.execute(f"create database {name} template headwater".encode())
+        provisioning.grant_connect(server, name, settings.HEADWATER_SERVICES)
+    for alias in _aliases():
+        connections.settings[alias]["NAME"] = name
+    yield World(oltp, name, installation)
+    connections.close_all()
+    for alias in _aliases():
+        connections.settings[alias]["NAME"] = "headwater"
+    with oltp.connect() as server:
+        server.execute(f"drop database {name} with (force)".encode())
+
+
+def _aliases() -> list[str]:
+    return [alias for service in settings.HEADWATER_SERVICES for alias in (service, f"{service}_owner")]
