@@ -25,8 +25,8 @@ class AccountKey(models.ForeignKey[Any, Any]):
 class Account(ScopedModel):
     """A customer, vendor, partner or prospect.
 
-    ``status`` is On Hold exactly while Finance holds the account; ``status_before_hold`` then keeps what release brings
-    back, and ``hold_version`` the version of Finance's profile that last spoke, so that an older word is not heard again.
+    ``status`` is On Hold exactly while Finance holds the account; ``status_before_hold`` then keeps what release
+    brings back. ``hold_version`` is the version of Finance's profile that last spoke: an older word is not heard again.
     """
 
     id = None

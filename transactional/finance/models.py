@@ -48,7 +48,7 @@ class AccountProfile(ScopedModel):
                 condition=Q(on_credit_hold=True, hold_reason__isnull=False, hold_since__isnull=False)
                 | Q(on_credit_hold=False, hold_reason__isnull=True, hold_since__isnull=True),
                 name="account_profile_hold_reason_while_on_hold",
-                violation_error_message="A credit hold has a reason and a beginning; without a hold there are none.",
+                violation_error_message="A credit hold has a reason and a beginning, and nothing else has.",
             ),
         ]
         indexes = [

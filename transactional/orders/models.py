@@ -24,7 +24,7 @@ class AccountKey(models.ForeignKey[Any, Any]):
 
 
 class AccountProfile(ScopedModel):
-    """``name`` to ``shipping_address`` and the scope follow Contacts; the shipping method and taxability are Orders' own."""
+    """``name`` to ``shipping_address`` and the scope follow Contacts; shipping method and taxability are ours."""
 
     id = None
     account_uuid = key()
@@ -66,8 +66,8 @@ class ProductReplica(BusinessModel):
 class SalesOrder(ScopedModel):
     """An order's header. Amounts are of ``currency``.
 
-    ``sub_total`` is the sum of the unrounded line nets, rounded to four decimals; triggers hold it to that within half a
-    unit of the last place, and refuse to change amounts or lines once the order is no draft.
+    ``sub_total`` is the sum of the unrounded line nets, rounded to four decimals; triggers hold it to that within half
+    a unit of the last place, and refuse to change amounts or lines once the order is no draft.
     """
 
     order_number = models.CharField(max_length=40, unique=True)
@@ -158,7 +158,7 @@ class SalesOrder(ScopedModel):
 
 
 class SalesOrderLine(BusinessModel):
-    """A product, how much of it, and at what price; ``discount`` is a share of one. SKU and name are as they were then."""
+    """A product, how much of it, and at what price; ``discount`` is a share of one. SKU and name are of that day."""
 
     order = models.ForeignKey(SalesOrder, models.PROTECT, related_name="lines")
     line_no = models.IntegerField()

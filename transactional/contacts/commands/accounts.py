@@ -86,7 +86,7 @@ def as_json(address: Address | None) -> dict[str, str | None] | None:
 
 
 class UpdateAccount(Command):
-    """Change an account's master data. Fields that are left out stay; of ``custom``, keys left out stay and null removes."""
+    """Change an account's master data. Fields left out stay; of ``custom``, keys left out stay and null removes."""
 
     account_uuid: UUID
     name: Text = UNSET
@@ -188,7 +188,7 @@ def activate_account(ctx: Context, cmd: ActivateAccount) -> Account:
 
 
 class AssignAccount(Command):
-    """Hand an account over to an owner, team or territory. Fields that are left out stay; null takes it from everyone."""
+    """Hand an account over to an owner, team or territory. Fields left out stay; null takes it from everyone."""
 
     account_uuid: UUID
     owner_id: UUID | None = UNSET

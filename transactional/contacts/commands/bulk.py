@@ -111,7 +111,7 @@ def create_contacts(ctx: Context, rows: list[Row[BulkContact]]) -> None:
 
 
 def _set_primary_contacts(ctx: Context, primaries: dict[UUID, UUID]) -> None:
-    """Account → its new primary contact, in one statement. Of several rows that claim an account the last one counts."""
+    """Account → its new primary contact, in one statement. Of several rows that claim an account the last counts."""
     if not primaries:
         return
     accounts = Account.objects.filter(pk__in=primaries).order_by("pk").select_for_update()

@@ -96,7 +96,7 @@ def _may_move(ctx: Context, contact: Contact, account_uuid: UUID | None) -> None
 
 
 class AssignContact(Command):
-    """Hand a contact over to an owner, team or territory. Fields that are left out stay; null takes it from everyone."""
+    """Hand a contact over to an owner, team or territory. Fields left out stay; null takes it from everyone."""
 
     id: UUID
     owner_id: UUID | None = UNSET

@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
                             _connector="OR",
                         ),
                         name="account_profile_hold_reason_while_on_hold",
-                        violation_error_message="A credit hold has a reason and a beginning; without a hold there are none.",
+                        violation_error_message="A credit hold has a reason and a beginning, and nothing else has.",
                     ),
                 ],
             },

@@ -28,7 +28,7 @@ def create_product_category(ctx: Context, cmd: CreateProductCategory) -> Product
 
 
 class UpdateProductCategory(Command):
-    """Rename a category or move it with everything below it. Fields that are left out stay; null moves it to the top."""
+    """Rename a category or move it with everything below it. Fields left out stay; null moves it to the top."""
 
     id: UUID
     name: Text = UNSET

@@ -33,8 +33,9 @@ class PricePeriod(BaseModel):
 
 
 class CreateProduct(Command):
-    """Create a product. ``list_price`` without ``prices`` holds from ``sell_start`` (today unless given) until further notice.
+    """Create a product.
 
+    ``list_price`` without ``prices`` holds from ``sell_start`` (today unless given) until further notice.
     With ``prices`` the list price is the one in force today, unless given.
     """
 

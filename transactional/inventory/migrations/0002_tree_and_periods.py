@@ -34,9 +34,9 @@ create constraint trigger product_category_moved_below after update on product_c
   execute function product_category_acyclic();
 """
 
-# An exclusion constraint on (product, currency, period) needs btree_gist, which the embedded PostgreSQL lacks. Deferred,
-# so that a period can be ended and its successor written in one transaction; the product's row is the lock that makes
-# transactions take turns.
+# An exclusion constraint on (product, currency, period) needs btree_gist, which the embedded PostgreSQL lacks.
+# Deferred, so that a period can be ended and its successor written in one transaction; the product's row is the lock
+# that makes transactions take turns.
 PERIODS = """
 create function product_price_alone() returns trigger
 language plpgsql

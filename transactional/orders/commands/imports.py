@@ -6,13 +6,14 @@ any other row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from transactional.contracts.base import Command
 from transactional.contracts.types import Address, Currency, Custom, NonNegativeAmount, Quantity, Rate, Text
@@ -24,10 +25,19 @@ from transactional.orders.amounts import TOLERANCE, lines_total
 from transactional.orders.inputs import MAX_LINES, Channel, ShortText
 from transactional.orders.models import CLOSED, SHIPPED, AccountProfile, ProductReplica, SalesOrder, SalesOrderLine
 
+_OWN_NUMBER = re.compile(r"SO-[0-9]+")
+
+
+def _foreign(number: str) -> str:
+    if _OWN_NUMBER.fullmatch(number):
+        raise ValueError("SO- and digits are numbers of this system; leave it out and the order gets one")
+    return number
+
+
 ForeignNumber = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^(?!SO-[0-9]+$)")
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40), AfterValidator(_foreign)
 ]
-"""An order number of another system's. ``SO-`` and digits are this system's own."""
+"""An order number of another system's."""
 
 
 class ImportLine(BaseModel):

@@ -1,4 +1,4 @@
-"""Order numbers from a sequence; totals that agree with their lines, and lines that stand once an order is confirmed."""
+"""Order numbers from a sequence; totals that agree with their lines; lines that stand once an order is confirmed."""
 
 from __future__ import annotations
 
