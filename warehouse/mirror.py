@@ -41,6 +41,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """A string literal; standard_conforming_strings is on."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def schema_of(source_schema: str) -> str:
     return f"raw_{source_schema}"
 

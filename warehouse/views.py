@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from warehouse.mirror import quote
+from warehouse.mirror import literal, quote
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -106,8 +106,7 @@ def _create(connection: Connection, view: View) -> None:
         option = " with grant option" if grantable else ""
         statements.append(f"grant {privilege} on {view.qualified_name} to {grantee}{option}")
     if view.comment is not None:
-        escaped = view.comment.replace("'", "''")
-        statements.append(f"comment on view {view.qualified_name} is '{escaped}'")
+        statements.append(f"comment on view {view.qualified_name} is {literal(view.comment)}")
     statements.append(f"alter view {view.qualified_name} owner to {quote(view.owner)}")
     for statement in statements:
         connection.execute(statement.encode())

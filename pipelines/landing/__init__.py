@@ -8,5 +8,16 @@ FAILPOINTS = (
     "landing.before_commit",
     "landing.after_commit",
     "landing.after_acknowledge",
+    "spool.after_segment",
+    "ddl.before",
+    "ddl.views_down",
+    "ddl.after",
+    "snapshot.before_epoch",
+    "snapshot.after_epoch",
+    "snapshot.before_chunk",
+    "snapshot.before_commit",
+    "snapshot.after_commit",
+    "reread.before_commit",
+    "reread.after_commit",
 )
 """Places where a test may have the landing process killed; see ``cdc.failpoints``."""

@@ -13,13 +13,14 @@ from typing import Any
 import orjson
 import psycopg
 
+from cdc.catalogue import TableDefinition
 from cdc.events import ColumnDefinition, SchemaChange
 from cdc.failpoints import reach
 from cdc.positions import format_lsn
 from pipelines.landing.errors import is_refusal
 from pipelines.landing.mirrors import Connection, LandedColumn, Mirror, Mirrors, landed_column
 from pipelines.landing.text import timestamp_text
-from warehouse.mirror import qualified, quote, truncate_sql
+from warehouse.mirror import literal, qualified, quote, truncate_sql
 from warehouse.views import put_back, take_down
 
 
@@ -48,13 +49,13 @@ def apply_schema_change(
 def request_reread(connection: Connection, source: str, epoch: int, mirror: Mirror, lsn: int, seq: int) -> None:
     """Asks for the table to be read again, its rows stamped with this position. Covers earlier requests."""
     connection.execute(
-        "delete from log.snapshot where source = %s and relid = %s and purpose = 'reread' and state <> 'done'",
+        "delete from log.snapshot where source = %s and relid = %s and purpose = 'reread' and finished_at is null",
         [source, mirror.relid],
     )
     connection.execute(
-        "insert into log.snapshot (source, epoch, relid, schema_name, table_name, purpose, stamp_lsn, stamp_seq)"
-        " values (%s, %s, %s, %s, %s, 'reread', %s, %s) on conflict do nothing",
-        [source, epoch, mirror.relid, mirror.schema, mirror.table, format_lsn(lsn), seq],
+        "insert into log.snapshot (source, epoch, purpose, relid, stamp_lsn, stamp_seq)"
+        " values (%s, %s, 'reread', %s, %s, %s) on conflict do nothing",
+        [source, epoch, mirror.relid, format_lsn(lsn), seq],
     )
 
 
@@ -68,19 +69,34 @@ def _follow(
         if mirror is not None:
             _drop(connection, mirrors, mirror, change, committed_at)
         return
+    _follow_table(
+        connection, mirrors, mirror, change.relid, change.schema, change.table, change.after, change.key, problems
+    )
+
+
+def _follow_table(
+    connection: Connection,
+    mirrors: Mirrors,
+    mirror: Mirror | None,
+    relid: int,
+    schema: str,
+    table: str,
+    columns: tuple[ColumnDefinition, ...],
+    key: tuple[str, ...],
+    problems: list[dict[str, str]],
+) -> None:
     if mirror is None:
-        mirror = mirrors.named(change.schema, change.table)
+        mirror = mirrors.named(schema, table)
         if mirror is None:
-            if change.key:
-                columns = [landed_column(definition) for definition in change.after]
-                mirrors.create(change.schema, change.table, change.relid, columns, change.key)
+            if key:
+                mirrors.create(schema, table, relid, [landed_column(column) for column in columns], key)
             return
-        _adopt(connection, mirror, change.relid)
-    if (mirror.schema, mirror.table) != (change.schema, change.table):
-        mirrors.rename(mirror, change.schema, change.table)
-    _follow_columns(connection, mirrors, mirror, change.after, problems)
-    if change.key and set(change.key) != set(mirror.key):
-        _change_key(connection, mirror, change.key)
+        _adopt(connection, mirrors, mirror, relid)
+    if (mirror.schema, mirror.table) != (schema, table):
+        mirrors.rename(mirror, schema, table)
+    _follow_columns(connection, mirrors, mirror, columns, problems)
+    if key and set(key) != set(mirror.key):
+        _change_key(connection, mirror, key)
 
 
 def _drop(connection: Connection, mirrors: Mirrors, mirror: Mirror, change: SchemaChange, committed_at: int) -> None:
@@ -96,7 +112,30 @@ def _drop(connection: Connection, mirrors: Mirrors, mirror: Mirror, change: Sche
     mirror.dropped = True
 
 
-def _adopt(connection: Connection, mirror: Mirror, relid: int) -> None:
+def follow_definition(connection: Connection, mirrors: Mirrors, definition: TableDefinition) -> Mirror | None:
+    """Brings a table's mirror to what the catalogue says at this moment; None for a table without one.
+
+    Raises psycopg.Error if the mirror cannot follow.
+    """
+    if not mirrors.is_mirrored(definition.table) or not definition.key:
+        return None
+    mirror = mirrors.by_relid(definition.relid)
+    _follow_table(
+        connection,
+        mirrors,
+        mirror,
+        definition.relid,
+        definition.schema,
+        definition.table,
+        definition.columns,
+        definition.key,
+        [],
+    )
+    mirrors.forget_plans()
+    return mirrors.by_relid(definition.relid)
+
+
+def _adopt(connection: Connection, mirrors: Mirrors, mirror: Mirror, relid: int) -> None:
     """A new table under the name of an old one takes its mirror over; columns then match by name, not by number."""
     connection.execute(
         "update log.mirror set relid = %s, dropped_at = null where schema_name = %s and table_name = %s",
@@ -105,6 +144,7 @@ def _adopt(connection: Connection, mirror: Mirror, relid: int) -> None:
     mirror.relid, mirror.dropped = relid, False
     for column in mirror.columns.values():
         column.attnum = None
+        mirrors.record(mirror, column)
 
 
 def _follow_columns(
@@ -116,8 +156,10 @@ def _follow_columns(
 ) -> None:
     wanted = [landed_column(definition) for definition in after]
     numbers = {column.attnum for column in wanted}
+    names = {column.name for column in wanted}
     for column in list(mirror.columns.values()):
-        if column.attnum is not None and column.attnum not in numbers and not column.dropped:
+        gone = column.name not in names if column.attnum is None else column.attnum not in numbers
+        if gone and not column.dropped:
             _flag_dropped(connection, mirrors, mirror, column)
     for column in wanted:
         present = next((c for c in mirror.columns.values() if c.attnum == column.attnum), None)
@@ -171,17 +213,19 @@ def _retype(
     """
     table = qualified(mirror.schema, mirror.table)
     views = take_down(connection, table)
+    reach("ddl.views_down")
     alter = f"alter table {table} alter column {quote(name)} type {column.type_name} using "
     if keep_values:
         text = f"{quote(name)}::text"
-        literal = column.type_name.replace("'", "''")
         try:
             with connection.transaction():
                 connection.execute(f"{alter}{quote(name)}::{column.type_name}".encode())
         except psycopg.Error as error:
             if not is_refusal(error):
                 raise
-            valid = f"case when pg_input_is_valid({text}, '{literal}') then {text}::{column.type_name} end"
+            valid = (
+                f"case when pg_input_is_valid({text}, {literal(column.type_name)}) then {text}::{column.type_name} end"
+            )
             connection.execute(f"{alter}{valid}".encode())
     else:
         connection.execute(f"{alter}null::{column.type_name}".encode())

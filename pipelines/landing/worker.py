@@ -11,14 +11,21 @@ from typing import Final
 
 import psycopg
 
+from cdc.catalogue import SESSION_OPTIONS, read_catalogue
 from cdc.errors import EpochMismatch, SlotGap, SlotMissing, SourceUnavailable, StreamError
 from cdc.failpoints import reach
 from cdc.positions import Epoch, Position
 from cdc.slots import create_slot
+from cdc.snapshot import begin_snapshot, read_chunks
+from cdc.snapshot_filter import SnapshotFilter
+from cdc.snapshot_progress import SnapshotProgress
 from cdc.sources.replication import ReplicationConnection
 from cdc.sources.slot import SlotSource
 from pipelines.landing.errors import LandingError, SourceTaken
+from pipelines.landing.overlap import without_overlap
+from pipelines.landing.rereads import Rereads
 from pipelines.landing.sinks.warehouse import WarehouseSink
+from pipelines.landing.snapshots import Snapshot
 from pipelines.runtime import BackOff, Heartbeat
 
 MAX_CHANGES: Final = 10_000
@@ -57,6 +64,13 @@ class SourceDatabase:
             raise SourceUnavailable(self.name, error) from error
         return Position(self.name, Epoch(system.system_id, system.timeline, self.slot), lsn)
 
+    def snapshot(self) -> SnapshotProgress:
+        """A snapshot of every published table, not begun."""
+        with psycopg.connect(self.dsn, autocommit=True, options=SESSION_OPTIONS) as connection:
+            tables = read_catalogue(connection)
+        published = [t.qualified_name for t in tables if not set(self.publications).isdisjoint(t.publications)]
+        return begin_snapshot(self.name, self.dsn, published)
+
     def source(self) -> SlotSource:
         return SlotSource(self.name, self.dsn, slot=self.slot, publications=self.publications, spool_dir=self.spool_dir)
 
@@ -69,45 +83,77 @@ class Landing:
         self._source = database.source()
         self._sink = WarehouseSink(warehouse_dsn, database.name)
         self._heartbeat = heartbeat
+        self._back_off = BackOff()
 
     def run(self, stop: threading.Event) -> None:
         """Until ``stop``. Outages are waited for; a gap stops this source, visibly, until it was repaired."""
-        back_off = BackOff()
         while not stop.is_set():
             try:
-                position = self._sink.open() or self._begin()
-                self._source.start(position)
-                self._report("streaming", None)
-                self._stream(stop, back_off)
+                self._land(stop)
             except (SlotMissing, SlotGap, EpochMismatch) as error:
                 self._report("stopped", str(error))
-                back_off.wait(stop)
+                self._back_off.wait(stop)
             except (StreamError, LandingError, psycopg.Error) as error:
                 # Nobody but the holder of the source may speak for it in the warehouse.
                 self._report("waiting", str(error).strip(), stored=not isinstance(error, SourceTaken))
-                back_off.wait(stop)
+                self._back_off.wait(stop)
             finally:
                 self._source.close()
                 self._sink.close()
 
+    def _land(self, stop: threading.Event) -> None:
+        position = self._sink.open() or self._begin()
+        snapshots = self._sink.snapshots()
+        whole = next((s for s in snapshots if not s.is_reread), None)
+        if whole is not None and not whole.finished:
+            self._report("snapshot", None)
+            if not self._load(whole, stop):
+                return
+        overlap = None
+        if whole is not None and whole.progress is not None and position.lsn < whole.progress.finished_lsn:
+            overlap = SnapshotFilter(whole.progress)
+        self._source.start(position)
+        self._report("streaming", None)
+        self._stream(
+            overlap, Rereads(self._database.name, self._database.dsn, [s for s in snapshots if s.is_reread]), stop
+        )
+
     def _begin(self) -> Position:
-        """The first start: a slot, and the epoch that begins with it."""
+        """The first start: a slot, the epoch that begins with it, and the snapshot that comes before its stream."""
         position = self._database.slot_position()
-        self._sink.begin_epoch(position, "first start")
+        self._sink.begin_epoch(position, "initial", self._database.snapshot())
         return position
 
-    def _stream(self, stop: threading.Event, back_off: BackOff) -> None:
+    def _load(self, whole: Snapshot, stop: threading.Event) -> bool:
+        """Reads the tables as they stand, from where the last attempt ended; False if told to stop on the way."""
+        assert whole.progress is not None
+        for chunk in read_chunks(self._database.dsn, whole.progress):
+            rows = self._sink.store_chunk(whole, chunk)
+            self._back_off.reset()
+            self._heartbeat.progress(snapshot_rows=rows)
+            if stop.is_set():
+                return whole.finished
+        return True
+
+    def _stream(self, overlap: SnapshotFilter | None, rereads: Rereads, stop: threading.Event) -> None:
         while not stop.is_set():
-            batch = self._source.read(MAX_CHANGES, READ_TIMEOUT)
+            # A table to read again is read between batches, a piece at a time, so that the stream goes on.
+            batch = self._source.read(MAX_CHANGES, 0.0 if rereads.pending else READ_TIMEOUT)
             self._heartbeat.beat()
-            if batch is None:
-                continue
-            changes = self._sink.store(batch)
-            self._source.acknowledge(batch.position)
-            reach("landing.after_acknowledge")
-            back_off.reset()
-            if batch.transactions:
-                self._heartbeat.progress(batches=1, changes=changes)
+            if batch is not None:
+                if overlap is not None:
+                    batch, overlap = without_overlap(batch, overlap)
+                stored = self._sink.store(batch)
+                self._source.acknowledge(batch.position)
+                reach("landing.after_acknowledge")
+                self._back_off.reset()
+                if batch.transactions:
+                    self._heartbeat.progress(batches=1, changes=stored.changes)
+                if stored.schema_changes:
+                    rereads.replace([s for s in self._sink.snapshots() if s.is_reread])
+            if rereads.pending:
+                snapshot, chunk = rereads.next()
+                self._heartbeat.progress(snapshot_rows=self._sink.store_chunk(snapshot, chunk))
 
     def _report(self, state: str, error: str | None, *, stored: bool = True) -> None:
         self._heartbeat.detail(self._database.name, state)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 
-from cdc.events import ChangeEvent, Item, Relation, Transaction, Value
+from cdc.events import ChangeEvent, Relation, Value
 from pipelines.landing.compaction import Half, Key, TableChanges, Version, filled, halves
 from pipelines.landing.errors import is_refusal
 from pipelines.landing.mirrors import Connection, Mirrors, Plan
 from pipelines.landing.parking import Parked
-
-Segment = Sequence[tuple[Transaction, Iterable[Item]]]
+from pipelines.landing.segments import Segment
 
 
 class MirrorWriter:

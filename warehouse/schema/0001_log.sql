@@ -159,35 +159,25 @@ create table log.mirror_column (
     on update cascade on delete cascade
 );
 
--- Reads of whole tables: the initial load, a repair, or a re-read after a schema change that rewrote rows.
--- purpose: initial, repair or reread; stamp_* is the schema change's position that re-read rows carry.
+-- Reads of whole tables: the initial load, a repair, or a re-read after a schema change that rewrote rows. progress is
+-- cdc.snapshot_progress.SnapshotProgress, stored with each chunk's rows; begun names the tables whose rows are here, so
+-- that a table which begins anew is cleared first. stamp_* is the schema change's position, which re-read rows carry.
 create table log.snapshot (
     snapshot_id bigint generated always as identity primary key,
     source text not null,
     epoch int not null,
-    relid bigint not null,
-    schema_name text not null,
-    table_name text not null,
     purpose text not null check (purpose in ('initial', 'repair', 'reread')),
-    state text not null default 'pending' check (state in ('pending', 'running', 'done')),
+    relid bigint not null default 0,
     stamp_lsn pg_lsn not null default '0/0',
     stamp_seq int not null default 0,
+    progress jsonb,
+    begun text [] not null default '{}',
     rows bigint not null default 0,
-    finished_lsn pg_lsn,
-    started_at timestamptz,
+    started_at timestamptz not null default now(),
     finished_at timestamptz,
-    unique (source, epoch, relid, purpose, stamp_lsn, stamp_seq)
-);
-
-create table log.snapshot_chunk (
-    snapshot_id bigint not null references log.snapshot (snapshot_id) on delete cascade,
-    chunk int not null,
-    lower_key text [],
-    upper_key text [],
-    pg_snapshot text not null,
-    rows bigint not null,
-    landed_at timestamptz not null default clock_timestamp(),
-    primary key (snapshot_id, chunk)
+    finished_lsn pg_lsn,
+    unique (source, epoch, purpose, relid, stamp_lsn, stamp_seq),
+    foreign key (source, epoch) references log.epoch (source, epoch)
 );
 
 -- Changes the mirror refused, and every later change of the same key, in order, until someone replays them.

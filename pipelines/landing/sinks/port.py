@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from cdc.events import Batch
 from cdc.positions import Position
+from cdc.snapshot import SnapshotChunk
+from cdc.snapshot_progress import SnapshotProgress
+from pipelines.landing.snapshots import Snapshot
+
+Purpose = Literal["initial", "repair"]
+
+
+class Stored(NamedTuple):
+    """What was new in a batch."""
+
+    changes: int
+    schema_changes: int
 
 
 class Sink(Protocol):
@@ -21,11 +33,20 @@ class Sink(Protocol):
         Raises SourceTaken if another process holds it. Open again after any error.
         """
 
-    def begin_epoch(self, position: Position, reason: str) -> None:
-        """Starts a new history at ``position``: what is stored next follows it. Needed once before the first batch."""
+    def begin_epoch(self, position: Position, purpose: Purpose, snapshot: SnapshotProgress | None) -> None:
+        """Starts a new history at ``position``: what is stored next follows it. Needed once before the first batch.
 
-    def store(self, batch: Batch) -> int:
-        """Stores all of ``batch`` and its position, or nothing; returns the number of row changes that were new.
+        ``snapshot`` is what must be read, chunk by chunk, before the stream goes on from there.
+        """
+
+    def snapshots(self) -> list[Snapshot]:
+        """The epoch's snapshot, and the tables that schema changes ask to be read again, as far as each has come."""
+
+    def store_chunk(self, snapshot: Snapshot, chunk: SnapshotChunk) -> int:
+        """Stores a chunk's rows and progress, or nothing; returns the number of rows. Updates ``snapshot``."""
+
+    def store(self, batch: Batch) -> Stored:
+        """Stores all of ``batch`` and its position, or nothing.
 
         Transactions at or before the stored position are skipped. Raises EpochMismatch for a batch of another epoch.
         """

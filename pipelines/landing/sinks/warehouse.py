@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 
 from cdc.errors import EpochMismatch
-from cdc.events import Batch, ChangeEvent, Item, SchemaChange, Transaction
+from cdc.events import Batch, ChangeEvent, Transaction
 from cdc.failpoints import reach
 from cdc.positions import Epoch, Position, format_lsn, parse_lsn
+from cdc.snapshot import SnapshotChunk
+from cdc.snapshot_progress import SnapshotProgress
 from pipelines.landing import audit
 from pipelines.landing.change_lines import COPY, ChangeLines
+from pipelines.landing.epochs import start_epoch
 from pipelines.landing.errors import SinkUnavailable, is_refusal
 from pipelines.landing.lease import take_lease
 from pipelines.landing.mirrors import Connection, Mirrors
 from pipelines.landing.parking import PARKED_KEYS_SQL, Parked
 from pipelines.landing.schema_changes import apply_schema_change
+from pipelines.landing.segments import segments
+from pipelines.landing.sinks.port import Purpose, Stored
+from pipelines.landing.snapshots import (
+    Snapshot,
+    add_snapshot,
+    completes_table,
+    finish_table,
+    load_snapshots,
+    prepare_table,
+    store_progress,
+    transaction_of,
+)
 from pipelines.landing.text import timestamp_text
-from pipelines.landing.writer import MirrorWriter, Segment
+from pipelines.landing.writer import MirrorWriter
 from warehouse.change_log import ensure_partitions
 
 UNMIRRORED: Final = frozenset({"outbox"})
 """Tables, in any schema, whose changes go to the change log alone."""
-
-SEGMENT_CHANGES: Final = 10_000
-"""Items of a spooled transaction that are in memory at a time."""
 
 _SESSION: Final = (
     "-c synchronous_commit=on -c timezone=UTC -c datestyle=ISO,MDY -c intervalstyle=postgres -c search_path=pg_catalog"
@@ -38,6 +49,7 @@ _SESSION: Final = (
     # A landing process that hangs with an open transaction would keep the source from its successor.
     " -c idle_in_transaction_session_timeout=300s"
 )
+_Result = TypeVar("_Result")
 _POSITION: Final = "select epoch, system_id, timeline, slot, lsn::text from log.position where source = %s"
 
 
@@ -87,51 +99,25 @@ class WarehouseSink:
             self._mirrors.load()
             return self._position(self._connection.execute(_POSITION, [self.source]).fetchone())
 
-    def begin_epoch(self, position: Position, reason: str) -> None:
+    def begin_epoch(self, position: Position, purpose: Purpose, snapshot: SnapshotProgress | None) -> None:
         with self._available(), self.connection.transaction():
-            self.start_epoch(position, reason)
+            reach("snapshot.before_epoch")
+            self._epoch = start_epoch(self.connection, position, purpose)
+            if snapshot is not None:
+                add_snapshot(self.connection, self.source, self._epoch, purpose, snapshot)
+        reach("snapshot.after_epoch")
 
-    def start_epoch(self, position: Position, reason: str) -> None:
-        """``begin_epoch`` inside the caller's transaction."""
-        execute = self.connection.execute
-        execute("select 1 from log.position where source = %s for update", [self.source])
-        (epoch,) = execute(
-            "insert into log.epoch (source, epoch, system_id, timeline, slot, reason)"
-            " select %s, coalesce(max(epoch), 0) + 1, %s, %s, %s, %s from log.epoch where source = %s returning epoch",
-            [
-                self.source,
-                position.epoch.system_id,
-                position.epoch.timeline,
-                position.epoch.slot,
-                reason,
-                self.source,
-            ],
-        ).fetchone() or (0,)
-        execute(
-            "insert into log.position (source, epoch, system_id, timeline, slot, lsn) values (%s, %s, %s, %s, %s, %s)"
-            " on conflict (source) do update set epoch = excluded.epoch, system_id = excluded.system_id,"
-            " timeline = excluded.timeline, slot = excluded.slot, lsn = excluded.lsn, updated_at = now()",
-            [
-                self.source,
-                epoch,
-                position.epoch.system_id,
-                position.epoch.timeline,
-                position.epoch.slot,
-                format_lsn(position.lsn),
-            ],
-        )
-        self._epoch = epoch
-
-    def store(self, batch: Batch) -> int:
+    def snapshots(self) -> list[Snapshot]:
         with self._available():
-            try:
-                return self._store(batch, careful=False)
-            except psycopg.Error as error:
-                if not is_refusal(error):
-                    raise
-            # Something in this batch is refused. Once more, around it.
-            self.mirrors.load()
-            return self._store(batch, careful=True)
+            return load_snapshots(self.connection, self.source, self._epoch)
+
+    def store(self, batch: Batch) -> Stored:
+        with self._available():
+            return self._around_refused(lambda careful: self._store(batch, careful))
+
+    def store_chunk(self, snapshot: Snapshot, chunk: SnapshotChunk) -> int:
+        with self._available():
+            return self._around_refused(lambda careful: self._store_chunk(snapshot, chunk, careful))
 
     def set_state(self, state: str, error: str | None) -> None:
         """Says in ``log.source_state`` what landing does with the source; nothing if the warehouse is away."""
@@ -151,50 +137,87 @@ class WarehouseSink:
             self._connection.close()
             self._connection = None
 
-    def _store(self, batch: Batch, *, careful: bool) -> int:
-        connection = self.connection
+    def _around_refused(self, store: Callable[[bool], _Result]) -> _Result:
+        """``store(careful)``: first without care; if the warehouse refuses something, once more around it."""
+        try:
+            return store(False)
+        except psycopg.Error as error:
+            if not is_refusal(error):
+                raise
+        self.mirrors.load()
+        return store(True)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[tuple[Position, Parked]]:
+        """A transaction that holds the source's position."""
         today = datetime.now(UTC).date()
         if today >= self._covered:
-            self._covered = ensure_partitions(connection, today)
-        reach("landing.before_position")
-        with connection.transaction():
-            with connection.pipeline():
-                held = connection.execute(_POSITION + " for update", [self.source])
-                parked_keys = connection.execute(PARKED_KEYS_SQL, [self.source])
+            self._covered = ensure_partitions(self.connection, today)
+        with self.connection.transaction():
+            with self.connection.pipeline():
+                held = self.connection.execute(_POSITION + " for update", [self.source])
+                parked_keys = self.connection.execute(PARKED_KEYS_SQL, [self.source])
                 stored = self._position(held.fetchone())
-                parked = Parked(connection, self.source, self._epoch, parked_keys.fetchall())
+                parked = Parked(self.connection, self.source, self._epoch, parked_keys.fetchall())
             if stored is None:
                 raise RuntimeError(f"source {self.source} has no epoch yet: begin_epoch comes before store")
+            yield stored, parked
+
+    def _store(self, batch: Batch, careful: bool) -> Stored:
+        reach("landing.before_position")
+        with self._transaction() as (stored, parked):
             if not batch.position.is_after(stored):
-                return 0
+                return Stored(0, 0)
             fresh = [t for t in batch.transactions if t.end_lsn > stored.lsn]
             changes = _count(batch, fresh)
-            if fresh:
-                self._store_transactions(batch, fresh, changes, stored, today, parked, careful)
-            committed_at = timestamp_text(fresh[-1].committed_at) if fresh else None
-            connection.execute(
+            schema_changes = self._write(fresh, changes, (stored.lsn, batch.position.lsn), parked, careful)
+            self.connection.execute(
                 "update log.position set lsn = %s, committed_at = coalesce(%s, committed_at), updated_at = now()"
                 " where source = %s",
-                [format_lsn(batch.position.lsn), committed_at, self.source],
+                [
+                    format_lsn(batch.position.lsn),
+                    timestamp_text(fresh[-1].committed_at) if fresh else None,
+                    self.source,
+                ],
             )
             reach("landing.before_commit")
         reach("landing.after_commit")
-        return changes
+        return Stored(changes, schema_changes)
 
-    def _store_transactions(
-        self,
-        batch: Batch,
-        fresh: list[Transaction],
-        changes: int,
-        stored: Position,
-        today: date,
-        parked: Parked,
-        careful: bool,
-    ) -> None:
+    def _store_chunk(self, snapshot: Snapshot, chunk: SnapshotChunk, careful: bool) -> int:
+        kind = "reread" if snapshot.is_reread else "snapshot"
+        reach("snapshot.before_chunk")
+        begun = list(snapshot.begun)
+        try:
+            with self._transaction() as (stored, parked):
+                if chunk.first and chunk.table.columns:
+                    prepare_table(self.connection, self.mirrors, self._epoch, snapshot, chunk)
+                transaction = transaction_of(snapshot, chunk, self.mirrors)
+                rows = len(transaction.items)
+                self._write([transaction], rows, (stored.lsn, stored.lsn), parked, careful)
+                mirror = None if snapshot.is_reread else self.mirrors.by_relid(chunk.table.relid)
+                if mirror is not None and completes_table(chunk):
+                    finish_table(self.connection, mirror, timestamp_text(transaction.committed_at))
+                store_progress(self.connection, snapshot, chunk.progress, rows)
+                reach(f"{kind}.before_commit")
+        except BaseException:
+            snapshot.begun = begun
+            raise
+        reach(f"{kind}.after_commit")
+        return rows
+
+    def _write(
+        self, fresh: list[Transaction], changes: int, lsns: tuple[int, int], parked: Parked, careful: bool
+    ) -> int:
+        """Change log, audit, mirror and schema changes of these transactions; the number of schema changes."""
+        if not fresh:
+            return 0
         connection = self.connection
-        batch_id = self._add_batch(batch, fresh, changes, stored) if changes else 0
+        batch_id = self._add_batch(fresh, changes, lsns) if changes else 0
+        today = datetime.now(UTC).date()
         lines = ChangeLines(source=self.source, epoch=self._epoch, batch_id=batch_id, landed_on=today)
         writer = MirrorWriter(connection, self.mirrors, parked, careful=careful)
+        schema_changes = 0
         for segment, schema_change in segments(fresh):
             reach("landing.before_copy")
             if changes:
@@ -210,8 +233,10 @@ class WarehouseSink:
             if schema_change is not None:
                 transaction, change = schema_change
                 apply_schema_change(connection, self.mirrors, self._epoch, change, transaction.committed_at)
+                schema_changes += 1
+        return schema_changes
 
-    def _add_batch(self, batch: Batch, fresh: list[Transaction], changes: int, stored: Position) -> int:
+    def _add_batch(self, fresh: list[Transaction], changes: int, lsns: tuple[int, int]) -> int:
         """The batch's row, its place in every consumer's queue, and the call that wakes waiting readers."""
         found = self.connection.execute(
             """
@@ -229,8 +254,8 @@ class WarehouseSink:
             [
                 self.source,
                 self._epoch,
-                format_lsn(stored.lsn),
-                format_lsn(batch.position.lsn),
+                format_lsn(lsns[0]),
+                format_lsn(lsns[1]),
                 changes,
                 timestamp_text(fresh[0].committed_at),
                 timestamp_text(fresh[-1].committed_at),
@@ -259,31 +284,6 @@ class WarehouseSink:
         except EpochMismatch:
             self.close()
             raise
-
-
-def segments(transactions: list[Transaction]) -> Iterator[tuple[Segment, tuple[Transaction, SchemaChange] | None]]:
-    """Cuts transactions where a schema change stands (it is given beside the items before it), and long ones by length.
-
-    Transactions without schema changes come together, whatever their number; only one that is read from disk is cut
-    by length, as it does not fit memory.
-    """
-    together: list[tuple[Transaction, list[Item]]] = []
-    for transaction in transactions:
-        items = iter(transaction.items)
-        while part := list(islice(items, SEGMENT_CHANGES)):
-            start = 0
-            for place, item in enumerate(part):
-                if type(item) is SchemaChange:
-                    together.append((transaction, part[start:place]))
-                    yield together, (transaction, item)
-                    together = []
-                    start = place + 1
-            together.append((transaction, part[start:] if start else part))
-            if len(part) == SEGMENT_CHANGES:
-                yield together, None
-                together = []
-    if together:
-        yield together, None
 
 
 def _count(batch: Batch, fresh: list[Transaction]) -> int:
