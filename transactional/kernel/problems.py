@@ -19,10 +19,10 @@ class FieldError:
 
 
 class Problem(Exception):
-    """An answer of 4xx or 503. ``code`` is the last part of the problem's ``type``; ``extra`` adds members to the body."""
+    """An answer of 4xx or 503. ``code`` ends the problem's ``type``; ``extra`` adds members to the body."""
 
     status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal"
+    code: str = "internal"
     title: ClassVar[str] = "Something went wrong"
 
     def __init__(
@@ -32,9 +32,12 @@ class Problem(Exception):
         errors: Iterable[FieldError] = (),
         extra: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
+        if code is not None:
+            self.code = code
         self.errors = tuple(errors)
         self.extra = dict(extra or {})
         self.headers = dict(headers or {})
@@ -156,7 +159,7 @@ class RemoteProblem(Problem):
             ],
         )
         self.status = status  # type: ignore[misc]
-        self.code = str(document.get("type", "")).rpartition(":")[2] or "remote"  # type: ignore[misc]
+        self.code = str(document.get("type", "")).rpartition(":")[2] or "remote"
         self.title = str(document.get("title", ""))  # type: ignore[misc]
         known = {"type", "title", "status", "detail", "instance", "errors"}
         self.extra = {name: value for name, value in document.items() if name not in known}
