@@ -4,6 +4,7 @@
 
     <home>/config.json     ports, passwords (0600)
     <home>/login.txt       the administrator's first login (0600)
+    <home>/demo.json       whether the demo company was loaded or declined
     <home>/prepared.json   what the databases were last prepared for
     <home>/clusters        the clusters' data, or a link to a place that PostgreSQL's account can reach
     <home>/run             what runs now: lock, supervisor.json, heartbeats <worker>.json
@@ -42,6 +43,10 @@ class Home:
     @property
     def prepared(self) -> Path:
         return self.root / "prepared.json"
+
+    @property
+    def demo(self) -> Path:
+        return self.root / "demo.json"
 
     @property
     def run(self) -> Path:

@@ -43,10 +43,8 @@ order by c.name
 """
 PARKED_CHANGES = "select count(*)::bigint from log.parked"
 DELIVERIES = """
-select consumer, count(*)::bigint as pending, count(*) filter (where parked_at is not null)::bigint as parked,
-       coalesce(extract(epoch from now() - min(delivered_at)), 0)::float8 as oldest_seconds
-from stream.delivery
-group by consumer
+select consumer, pending, parked, retrying, behind, lag_seconds
+from stream.status
 order by consumer
 """
 MALFORMED = "select count(*)::bigint from stream.malformed"
@@ -112,7 +110,7 @@ def _processes(home: Home, state: dict[str, Any], holder: int) -> list[dict[str,
                 "port": child["port"],
                 "processes": len(members),
                 "memory_bytes": sum(proc.pss(member.pid) or 0 for member in members),
-                "cpu_seconds": round(sum(member.cpu + member.cpu_of_ended for member in members), 2),
+                "cpu_seconds": round(sum(_cpu(member, name) for member in members), 2),
                 "uptime_seconds": None if child["pid"] is None else round(proc.uptime(child["pid"]) or 0.0, 1),
                 "restarts": child["restarts"],
                 "last_exit": child["last_exit"],
@@ -120,6 +118,11 @@ def _processes(home: Home, state: dict[str, Any], holder: int) -> list[dict[str,
             }
         )
     return entries
+
+
+def _cpu(process: proc.Stat, name: str) -> float:
+    """A server's backends come and go, and what they used was its work; what ends under the supervisor was not."""
+    return process.cpu if name == "supervisor" else process.cpu + process.cpu_of_ended
 
 
 def _sources(settings: Config, report: dict[str, Any]) -> None:

@@ -3,7 +3,72 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+from pathlib import Path
+
+from headwater import config
+from headwater.cli.errors import Refused
+from headwater.state import Home
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    pass
+    demo_ = commands.add_parser("demo", help="load the demo company; repeating it changes nothing")
+    demo_.set_defaults(run=demo)
+    import_ = commands.add_parser("import", help="load a company from files through bulk commands")
+    import_.add_argument("company", choices=("adventureworks",))
+    import_.add_argument(
+        "--from", dest="directory", type=Path, required=True, metavar="DIR", help="where its files are"
+    )
+    import_.add_argument("--json", action="store_true", help="the report for scripts")
+    import_.set_defaults(run=import_company)
+    token_ = commands.add_parser("token", help="print a bearer token (ten minutes) to try the API with")
+    token_.add_argument("--user", required=True, metavar="NAME")
+    token_.set_defaults(run=token)
+
+
+def demo(_: argparse.Namespace) -> int:
+    from headwater import companies
+
+    home = _running()
+    companies.load_demo(home)
+    return 0
+
+
+def import_company(given: argparse.Namespace) -> int:
+    from headwater import companies
+
+    _running()
+    report = companies.load_adventureworks(given.directory)
+    print(json.dumps(report.as_json(), indent=2) if given.json else "\n".join(report.lines()))
+    return 0
+
+
+def token(given: argparse.Namespace) -> int:
+    _running()
+    os.environ["HEADWATER_SERVICES"] = "identity"
+    from headwater.provision.oltp import setup_django
+
+    setup_django()
+    from django.db import Error as DatabaseError
+
+    from transactional.identity.tokens import issue_for
+    from transactional.kernel.problems import Problem
+
+    try:
+        print(issue_for(given.user))
+    except Problem as problem:
+        raise Refused(problem.detail) from problem
+    except DatabaseError as error:
+        raise Refused(f"identity's database does not answer ({str(error).strip()}); ask `headwater doctor`.") from error
+    return 0
+
+
+def _running() -> Home:
+    """The home, if its system runs. Raises Refused otherwise."""
+    from headwater.supervisor.lock import Lock
+
+    home = Home(config.home())
+    if Lock(home.run).holder() is None:
+        raise Refused(f"nothing runs in {home.root}; start it with `headwater up`.")
+    return home

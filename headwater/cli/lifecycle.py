@@ -219,9 +219,11 @@ def _await_web(home: Home) -> None:
 
 def _first_load(home: Home, *, declined: bool) -> None:
     """Loads the demo company once in the life of an installation, and goes on where a killed load stopped."""
-    from headwater import demo
+    from headwater import companies
 
     if declined:
-        demo.decline(home)
-    elif demo.is_wanted(home):
-        demo.load(home)
+        companies.decline_demo(home)
+    elif companies.demo_is_wanted(home):
+        print("  · loading the demo company", flush=True)
+        os.environ["HEADWATER_HOME"] = str(home.root)
+        companies.load_demo(home)

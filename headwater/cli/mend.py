@@ -1,9 +1,100 @@
-"""``demo``, ``import`` and ``token``: data to work with and a key to the door."""
+"""``rebuild``, ``reconcile``, ``repair`` and ``parked``: putting right what a fault or a hand has left wrong."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+from headwater import config
+from headwater.cli.errors import Refused
+from headwater.state import Home
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    pass
+    rebuild_ = commands.add_parser("rebuild", help="build marts anew from the mirror, beside the running system")
+    rebuild_.add_argument("model", nargs="*", help="dbt's selection, such as dim_account or +c360_account (all)")
+    rebuild_.set_defaults(run=rebuild)
+    reconcile_ = commands.add_parser("reconcile", help="compare replicas with their masters and mend what differs")
+    reconcile_.add_argument("what", choices=("replicas",))
+    reconcile_.add_argument("--dry-run", action="store_true", help="only report")
+    reconcile_.set_defaults(run=reconcile)
+    repair_ = commands.add_parser(
+        "repair", help="mend a source whose slot or WAL was lost: tables read anew"
+    )
+    repair_.add_argument("source", help="as `headwater status` names it")
+    repair_.set_defaults(run=repair)
+    parked_ = commands.add_parser("parked", help="what could not be applied and was set aside")
+    parked_.add_argument("action", choices=("list", "replay"))
+    parked_.set_defaults(run=parked)
+
+
+def rebuild(given: argparse.Namespace) -> int:
+    from warehouse.compile import DbtError, build
+
+    try:
+        home = Home(config.home())
+        report = build(config.current().warehouse_url(), select=given.model, target=home.root / "dbt")
+    except DbtError as error:
+        raise Refused(str(error)) from error
+    print(", ".join(f"{count} {state}" for state, count in sorted(report.states.items())))
+    for warning in report.warnings:
+        print(f"! {warning}")
+    return 0
+
+
+def reconcile(given: argparse.Namespace) -> int:
+    from headwater.acting import as_administrator
+
+    who = as_administrator("headwater reconcile replicas")
+    from transactional.kernel.problems import Problem
+    from transactional.kernel.reconcile import reconcile as compare
+    from transactional.kernel.reconcile import replicas
+
+    left = 0
+    for replica in replicas():
+        try:
+            report = compare(replica, who, mend=not given.dry_run)
+        except Problem as problem:
+            raise Refused(f"{replica.consumer}: {problem.detail}") from problem
+        left += len(report.drifts) - report.mended
+        print(
+            f"{report.replica}: {report.compared:,} compared with {report.source}, {len(report.drifts)} differ, ",
+            end="",
+        )
+        print(f"{report.mended} mended")
+        for drift in report.drifts[:20]:
+            print(f"  {drift.kind} {drift.key}: {_explained(drift)}")
+        if len(report.drifts) > 20:
+            print(f"  … and {len(report.drifts) - 20} more")
+    return 3 if left else 0
+
+
+def repair(given: argparse.Namespace) -> int:
+    from headwater import repairs
+    from headwater.supervisor.hold import NotHeld
+
+    try:
+        for sentence in repairs.repair(Home(config.home()), config.current(), given.source):
+            print(sentence, flush=True)
+    except NotHeld as error:
+        raise Refused(str(error)) from error
+    return 0
+
+
+def parked(given: argparse.Namespace) -> int:
+    from headwater import parking
+
+    settings = config.current()
+    if given.action == "list":
+        for sentence in parking.listed(settings) or ["Nothing is parked."]:
+            print(sentence)
+        return 0
+    for sentence in parking.replay(settings):
+        print(sentence)
+    return 0
+
+
+def _explained(drift: Any) -> str:
+    if drift.fields:
+        return ", ".join(f"{name} is {here!r}, should be {there!r}" for name, (here, there) in drift.fields.items())
+    return f"version {drift.version_here}, its master has {drift.version_there}"

@@ -88,7 +88,7 @@ def _show(report: dict[str, Any]) -> None:
             else:
                 table.add_row(row["sink"], "batches", str(row["pending"]), age(row["oldest_seconds"]))
         for row in report["deliveries"]:
-            table.add_row("events", row["consumer"], str(row["pending"]), age(row["oldest_seconds"]))
+            table.add_row("events", row["consumer"], str(row["pending"]), age(row["lag_seconds"]))
         console.print(table, "")
     parked = ", ".join(f"{count} {kind}" for kind, count in report["parked"].items() if count)
     if parked:

@@ -1,0 +1,30 @@
+"""On whose behalf a command of the ``headwater`` program acts: the installation's administrator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headwater.cli.errors import Refused
+
+if TYPE_CHECKING:
+    from transactional.kernel.context import Context
+
+ADMINISTRATOR = "admin"
+
+
+def as_administrator(reason: str) -> Context:
+    """A context for ``invoke`` and ``fetch`` with every right; ``reason`` stands in the audit of what it does.
+
+    Raises Refused where there is no administrator yet. Loads Django.
+    """
+    from headwater.provision.oltp import setup_django
+
+    setup_django()
+    from transactional.identity.models import UserAccount
+    from transactional.identity.tokens import issue, principal_of
+    from transactional.kernel.context import Context
+
+    administrator = UserAccount.objects.filter(username=ADMINISTRATOR, is_active=True).first()
+    if administrator is None:
+        raise Refused(f"there is no active user {ADMINISTRATOR!r} to act as; run `headwater doctor`.")
+    return Context(actor=principal_of(administrator), reason=reason, token=issue(administrator))
