@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.transactional.settings")
-
-import django
-
-django.setup()
 
 import pytest
 from django.conf import settings
 from django.db import connections
 
+import tests.bootstrap  # noqa: F401
 from headwater.config import Config, Server
 from headwater.embedded.postgres import Cluster
 from headwater.provision import oltp as provisioning

@@ -1,4 +1,4 @@
-"""Settings of tests: an installation that exists only while they run, with the sample service ``shelf`` beside the others.
+"""Settings of tests: an installation that exists only while they run, with the sample service ``shelf`` beside it.
 
 Ports are filled in when the clusters stand (``world`` in ``conftest.py``), so that commands which need no database,
 such as ``makemigrations``, work with these settings too.
@@ -34,7 +34,14 @@ finally:
     else:
         os.environ["HEADWATER_HOME"] = _before
 
-from headwater.settings import CONFIG, DATABASES, HEADWATER_SERVICES, HEADWATER_SOURCES, INSTALLED_APPS, database
+from headwater.settings import (  # noqa: E402 (only now is there a configuration)
+    CONFIG,
+    DATABASES,
+    HEADWATER_SERVICES,
+    HEADWATER_SOURCES,
+    INSTALLED_APPS,
+    database,
+)
 
 HEADWATER_SERVICES = (*HEADWATER_SERVICES, SAMPLE)
 HEADWATER_SOURCES[SAMPLE] = "headwater"

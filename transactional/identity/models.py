@@ -48,7 +48,7 @@ class Territory(BusinessModel):
 
 
 class UserAccount(BusinessModel):
-    """A person or service that may log in. ``tokens_valid_from`` (Unix seconds): older tokens are refused everywhere."""
+    """A person or service that may log in. Tokens from before ``tokens_valid_from`` (Unix seconds) are refused."""
 
     username = models.CharField(max_length=150)
     display_name = models.CharField(max_length=200)
@@ -144,7 +144,7 @@ class LoginSession(KernelTable):
 
 
 class SigningKey(KernelTable):
-    """A key that tokens are signed with. The newest that is not retired signs; all that are younger than a day are published."""
+    """A key that tokens are signed with: the one that is not retired. Retired ones stay published for a day."""
 
     kid = models.CharField(max_length=40, primary_key=True)
     private_key = models.TextField()

@@ -1,4 +1,4 @@
-"""Issuing tokens: signing keys, where their public halves are published, logins and the sessions that outlive a token."""
+"""Issuing tokens: signing keys and their published halves, logins, and the sessions that outlive a token."""
 
 from __future__ import annotations
 

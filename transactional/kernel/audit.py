@@ -60,8 +60,8 @@ def note_access(
 ) -> None:
     """Appends to the service's access log, outside of any refused transaction.
 
-    ``kind``: ``refused``, ``login``, ``login_failed``, ``read``. If the row cannot be written the caller's answer stands
-    all the same; the failure goes to the process's log.
+    ``kind``: ``refused``, ``login``, ``login_failed``, ``logout``, ``read``. If the row cannot be written the caller's
+    answer stands all the same; the failure goes to the process's log.
     """
     try:
         AccessLog.objects.using(service).create(

@@ -1,4 +1,4 @@
-"""Bases of every table of a service: keys, versions, custom fields, scope columns, and reading rows within one's scope."""
+"""Bases of every table of a service: keys, versions, custom fields, scope columns, and reading within one's scope."""
 
 from __future__ import annotations
 
@@ -86,6 +86,15 @@ class Versioned(models.Model):
     class Meta:
         abstract = True
 
+    def save(self, *args: Any, **options: Any) -> None:
+        """As Django's, but an update raises ``version`` and ``updated_at``."""
+        if not self._state.adding:
+            self.version += 1
+            self.updated_at = now()
+            if options.get("update_fields") is not None:
+                options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
+        super().save(*args, **options)
+
     @classmethod
     def object_type(cls) -> str:
         """``<service>.<table>``: the name of the resource and of the object type in policy."""
@@ -96,22 +105,13 @@ class Versioned(models.Model):
         return issubclass(cls, ScopeColumns)
 
     def change(self, **values: Any) -> list[str]:
-        """Sets what differs and saves exactly that. Returns the names that changed; nothing is written if there are none."""
+        """Sets what differs and saves exactly that. Returns the names that changed; without any, nothing is written."""
         changed = [name for name, value in values.items() if getattr(self, name) != value]
         for name in changed:
             setattr(self, name, values[name])
         if changed:
             self.save(update_fields=changed)
         return changed
-
-    def save(self, *args: Any, **options: Any) -> None:
-        """As Django's, but an update raises ``version`` and ``updated_at``."""
-        if not self._state.adding:
-            self.version += 1
-            self.updated_at = now()
-            if options.get("update_fields") is not None:
-                options["update_fields"] = {*options["update_fields"], "version", "updated_at"}
-        super().save(*args, **options)
 
 
 class ScopeColumns(models.Model):

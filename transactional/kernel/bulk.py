@@ -194,8 +194,8 @@ def _apply(ctx: Context, spec: CommandSpec, rows: list[Row[Any]]) -> None:
     for row in rows:
         row.errors.clear()
     if len(rows) == 1:
-        for error in problem.errors or (FieldError("", problem.code, problem.detail),):
-            rows[0].reject(error.field, error.code, error.message)
+        for fault in problem.errors or (FieldError("", problem.code, problem.detail),):
+            rows[0].reject(fault.field, fault.code, fault.message)
         _find_existing(ctx, spec, rows)
         if rows[0].found is not None:
             rows[0].errors.clear()
@@ -225,7 +225,7 @@ def _copy(model: type[Versioned], rows: Sequence[Versioned]) -> None:
     outbox.write_rows(
         alias,
         model._meta.db_table,
-        [f.column for f in fields],
+        [str(f.column) for f in fields],
         (
             [
                 Jsonb(value) if is_json and value is not None else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import httpx
@@ -14,11 +15,11 @@ from django.conf import settings
 from transactional.kernel.context import Context
 from transactional.kernel.execution import Answer, CallInsideCommand, run, running_command
 from transactional.kernel.problems import RemoteProblem, Unavailable
-from transactional.kernel.reading import read_one
+from transactional.kernel.reading import read_one, read_page
 from transactional.kernel.registry import RegistryError, command_named, resource_named
 from transactional.kernel.validation import dump
 
-__all__ = ["Answer", "CallInsideCommand", "execute", "fetch", "invoke"]
+__all__ = ["Answer", "CallInsideCommand", "execute", "fetch", "fetch_page", "invoke"]
 
 TIMEOUT_SECONDS = 30.0
 
@@ -42,13 +43,25 @@ def invoke(name: str, payload: Mapping[str, Any], ctx: Context) -> Answer:
 
 
 def fetch(resource: str, pk: UUID, ctx: Context) -> dict[str, Any]:
-    """One resource of any service, as its API shows it. Raises Absent, Forbidden, or what the other service answered."""
+    """One resource of any service, as its API shows it. Raises Absent, Forbidden, or what the other service said."""
     _outside(resource)
     service = resource.partition(".")[0]
     if service in settings.HEADWATER_SERVICES:
         found: dict[str, Any] = read_one(resource_named(resource), pk, ctx).data
         return found
     answer = _request(service, "GET", f"/api/{service}/resources/{resource}/{pk}", ctx)
+    document: dict[str, Any] = orjson.loads(answer.content)
+    return document
+
+
+def fetch_page(resource: str, parameters: Mapping[str, str], ctx: Context) -> dict[str, Any]:
+    """A page of any service's resource, ``{"items", "next"}``, as its API gives it for the query ``parameters``."""
+    _outside(resource)
+    service = resource.partition(".")[0]
+    if service in settings.HEADWATER_SERVICES:
+        found: dict[str, Any] = read_page(resource_named(resource), parameters, ctx).data
+        return found
+    answer = _request(service, "GET", f"/api/{service}/resources/{resource}?{urlencode(parameters)}", ctx)
     document: dict[str, Any] = orjson.loads(answer.content)
     return document
 

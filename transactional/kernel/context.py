@@ -35,8 +35,8 @@ class Reference:
 class Context:
     """What a caller says about a call (the first block), and what the kernel fills in while it runs (the second).
 
-    ``expected_version`` is the version of the target the caller has seen (``If-Match``). ``token`` is the bearer token as
-    it came, passed on when a call leaves this process.
+    ``expected_version`` is the version of the target the caller has seen (``If-Match``). ``token`` is the bearer token
+    as it came, passed on when a call leaves this process.
     """
 
     actor: Principal
@@ -92,7 +92,7 @@ class Context:
         }
 
     def check_version(self, row: Any) -> None:
-        """Compares the command's target with the version its caller has seen; StaleVersion names the fields that differ."""
+        """Compares the command's target with the version its caller saw; StaleVersion names the fields that differ."""
         if self.target is None or row.pk != self.target or self.version_checked:
             return
         self.version_checked = True

@@ -110,7 +110,7 @@ def apply_events(service: str, events: Sequence[InboundEvent]) -> list[Verdict]:
     """Applies events in the order given, each once per handler that wants it; one verdict per event, in the same order.
 
     First all in one transaction per ``MAX_EVENTS``; if one fails, that part again with a savepoint each, so that a bad
-    event takes only its aggregate down. Outages, deadlocks and lost connections raise: nothing of that part was applied.
+    event takes only its aggregate down. Outages, deadlocks and lost connections raise; nothing of that part is applied.
     """
     verdicts: list[Verdict] = []
     blocked: set[tuple[str, UUID]] = set()
@@ -243,7 +243,7 @@ def _react(handler: Handler, events: list[InboundEvent]) -> None:
 def upsert_replicas(
     service: str, model: type[models.Model], rows: Sequence[tuple[UUID, int, Mapping[str, Any]]]
 ) -> None:
-    """Writes replicas ``(key, producer's version, columns)``: inserted with the model's defaults, or updated where newer.
+    """Writes replicas ``(key, producer's version, columns)``: new with the model's defaults, or updated where newer.
 
     Every row names the same columns. Own columns of the replica keep their values.
     """
@@ -253,7 +253,8 @@ def upsert_replicas(
     made = [model(pk=key, replica_version=version, **values) for key, version, values in rows]
     fields = model._meta.concrete_fields
     primary = model._meta.pk
-    updated = [model._meta.get_field(name).column for name in columns] + ["replica_version"]
+    by_name = {name: f.column for f in fields for name in (f.name, f.attname)}
+    updated = [by_name[name] for name in columns] + ["replica_version"]
     table = model._meta.db_table
     sets = [f'"{column}" = excluded."{column}"' for column in updated]
     if any(f.column == "version" for f in fields):

@@ -67,7 +67,7 @@ class BoundLifecycle:
         if not self.allows(verb):
             possible = ", ".join(self.allowed) or "nothing"
             raise NotAllowedNow(
-                f"Cannot {verb} {self._row.object_type()} {self._row.pk}: it is {self.state}. Possible now: {possible}.",
+                f"Cannot {verb} {self._row.object_type()} {self._row.pk}: it is {self.state}. Possible: {possible}.",
                 extra={"state": self.state, "allowed": self.allowed},
             )
         return self._lifecycle.transitions[verb]

@@ -88,10 +88,10 @@ class AccessLog(KernelTable):
     actor_name = models.TextField()
     on_behalf_of = models.UUIDField(null=True)
     action = models.TextField()
-    resource = models.TextField(null=True)
-    resource_id = models.TextField(null=True)
+    resource = models.TextField(null=True)  # noqa: DJ001 (absent is null)
+    resource_id = models.TextField(null=True)  # noqa: DJ001 (absent is null)
     request_id = models.UUIDField(null=True)
-    detail = models.TextField(null=True)
+    detail = models.TextField(null=True)  # noqa: DJ001 (absent is null)
 
     class Meta:
         db_table = "access_log"

@@ -65,7 +65,7 @@ def flush(ctx: Context) -> None:
 
 
 def write_rows(alias: str, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Inserts rows of Python values: one INSERT for few, COPY for many. Names are the program's own, never a caller's."""
+    """Inserts rows of Python values: one INSERT for few, COPY for many. Names are ours, never a caller's."""
     rows = list(rows)
     connection = connections[alias]
     names = ", ".join(f'"{column}"' for column in columns)

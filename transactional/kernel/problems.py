@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,9 +21,9 @@ class FieldError:
 class Problem(Exception):
     """An answer of 4xx or 503. ``code`` ends the problem's ``type``; ``extra`` adds members to the body."""
 
-    status: ClassVar[int] = 500
+    status: int = 500
     code: str = "internal"
-    title: ClassVar[str] = "Something went wrong"
+    title: str = "Something went wrong"
 
     def __init__(
         self,
@@ -158,9 +158,9 @@ class RemoteProblem(Problem):
                 for e in document.get("errors", ())
             ],
         )
-        self.status = status  # type: ignore[misc]
+        self.status = status
         self.code = str(document.get("type", "")).rpartition(":")[2] or "remote"
-        self.title = str(document.get("title", ""))  # type: ignore[misc]
+        self.title = str(document.get("title", ""))
         known = {"type", "title", "status", "detail", "instance", "errors"}
         self.extra = {name: value for name, value in document.items() if name not in known}
 

@@ -71,7 +71,7 @@ def read_page(spec: ResourceSpec, parameters: Mapping[str, str], caller: Context
 
 
 def allowed_actions(spec: ResourceSpec, row: Versioned, ctx: Context) -> list[dict[str, str]]:
-    """The commands this actor could give to this row now: permission, row scope, lifecycle, the command's own condition."""
+    """What this actor could do with this row now: by permission, row scope, lifecycle, the command's own condition."""
     return [
         {
             "command": command.name,

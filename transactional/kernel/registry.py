@@ -1,4 +1,4 @@
-"""The registry: every command, bulk command and resource under its dotted name. The API, OpenAPI, sagas and imports read it."""
+"""The registry: every command and resource under its dotted name. The API, OpenAPI, sagas and imports read it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transactional.contracts.base import Command
 from transactional.kernel.base import Versioned
 
 CommandT = TypeVar("CommandT", bound=Command)
-ResourceT = TypeVar("ResourceT", bound="type[Resource]")
+ResourceT = TypeVar("ResourceT", bound="Resource")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
@@ -105,10 +105,10 @@ def resource(
     filters: Iterable[str] = (),
     prefetch: Iterable[str] = (),
     personal: bool = False,
-) -> Callable[[ResourceT], ResourceT]:
+) -> Callable[[type[ResourceT]], type[ResourceT]]:
     """Declares how rows of ``model`` are read. ``personal``: reading one is written to the access log."""
 
-    def declare(view: ResourceT) -> ResourceT:
+    def declare(view: type[ResourceT]) -> type[ResourceT]:
         unknown = set(filters) - set(view.model_fields)
         if unknown:
             raise RegistryError(f"{view.__name__}: filters {sorted(unknown)} are not fields of the resource.")

@@ -2,9 +2,10 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
-import transactional.kernel.base
 import uuid_utils.compat
 from django.db import migrations, models
+
+import transactional.kernel.base
 
 
 class Migration(migrations.Migration):

@@ -46,7 +46,7 @@ class Action(BaseModel):
     href: str
 
 
-class PydanticSchema(OpenApiSerializerExtension):
+class PydanticSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
     """Pydantic models as components; names carry the service, so that two services may use the same class name."""
 
     target_class = "pydantic.BaseModel"
@@ -69,7 +69,9 @@ class PydanticSchema(OpenApiSerializerExtension):
         names = {name: f"{prefix}{name}{suffix}" for name in schema.get("$defs", {})}
         renamed: dict[str, Any] = _rename(schema, names)
         for name, definition in renamed.pop("$defs", {}).items():
-            component = ResolvedComponent(names[name], ResolvedComponent.SCHEMA, definition, names[name])
+            component = ResolvedComponent(  # type: ignore[no-untyped-call]
+                names[name], ResolvedComponent.SCHEMA, definition, names[name]
+            )
             auto_schema.registry.register_on_missing(component)
         return renamed
 

@@ -40,10 +40,12 @@ def service_urls(service: str) -> list[URLPattern]:
     return [
         *patterns,
         path("commands/<str:name>", by_name(CommandByName).as_view(service=service)),
+        path("resources/<str:name>", by_name(ResourceByName).as_view(service=service)),
         path("resources/<str:name>/<str:id>", by_name(ResourceByName).as_view(service=service)),
     ]
 
 
 def _view(service: str, address: str, methods: dict[str, Method]) -> Any:
     name = "".join(part.strip("{}").title() for part in f"{service}/{address}".replace("-", "/").split("/"))
-    return type(f"{name}View", (ServiceView,), {"service": service, **methods}).as_view()
+    view: type[ServiceView] = type(f"{name}View", (ServiceView,), {"service": service, **methods})
+    return view.as_view()

@@ -13,6 +13,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
+from uuid_utils.compat import uuid7
 
 from transactional.kernel.context import Context
 from transactional.kernel.execution import run
@@ -74,14 +75,13 @@ class ServiceView(APIView):
         reason = headers.get("Headwater-Reason")
         if reason is not None and (len(reason) > MAX_REASON or not reason.isprintable()):
             raise Invalid("Headwater-Reason", "length", f"must be at most {MAX_REASON} printable characters")
-        given = {"request_id": _request_id(headers.get("Request-Id"))}
         return Context(
             actor=principal,
             idempotency_key=headers.get("Idempotency-Key"),
             reason=reason,
             expected_version=_version(headers.get("If-Match")),
             token=bearer(request._request),
-            **{name: value for name, value in given.items() if value is not None},
+            request_id=_request_id(headers.get("Request-Id")),
         )
 
     def payload(self, request: Request) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def command_method(spec: CommandSpec) -> Method:
 
 def page_method(spec: ResourceSpec) -> Method:
     def get(self: ServiceView, request: Request) -> HttpResponse:
-        return respond(read_page(spec, dict(request._request.GET.items()), self.context(request)))
+        return respond(read_page(spec, request._request.GET.dict(), self.context(request)))
 
     return get
 
@@ -133,9 +133,9 @@ class CommandByName(ServiceView):
 
 
 class ResourceByName(ServiceView):
-    """Any resource of the service by its dotted name: the way ``fetch`` comes in from another process."""
+    """Any resource of the service by its dotted name: the way ``fetch`` and ``fetch_page`` come in."""
 
-    def get(self, request: Request, name: str, id: str) -> HttpResponse:
+    def get(self, request: Request, name: str, id: str | None = None) -> HttpResponse:
         ctx = self.context(request)
         try:
             spec = resource_named(name)
@@ -143,6 +143,8 @@ class ResourceByName(ServiceView):
             raise Absent("resource", name) from None
         if spec.service != self.service:
             raise Absent("resource", name)
+        if id is None:
+            return respond(read_page(spec, request._request.GET.dict(), ctx))
         return respond(read_one(spec, _key(name, id), ctx))
 
 
@@ -153,9 +155,9 @@ def _key(object_type: str, text: str) -> UUID:
         raise Absent(object_type, ascii(text)) from None
 
 
-def _request_id(text: str | None) -> UUID | None:
+def _request_id(text: str | None) -> UUID:
     if text is None:
-        return None
+        return uuid7()
     try:
         return UUID(text)
     except ValueError:
