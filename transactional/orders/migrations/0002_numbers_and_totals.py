@@ -91,10 +91,10 @@ set search_path from current
 as $$
 begin
   perform sales_order_refuse_lines(sales_order.order_number, sales_order.status)
-  from (select order_id, count(*) as lines from inserted group by order_id) as new
-  join sales_order on sales_order.id = new.order_id
+  from (select order_id, count(*) as lines from inserted group by order_id) as added
+  join sales_order on sales_order.id = added.order_id
   where sales_order.status <> 'draft'
-    and new.lines < (select count(*) from sales_order_line where sales_order_line.order_id = new.order_id);
+    and added.lines < (select count(*) from sales_order_line where sales_order_line.order_id = added.order_id);
   perform sales_order_check_totals(array(select distinct order_id from inserted));
   return null;
 end
