@@ -18,10 +18,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     reconcile_.add_argument("what", choices=("replicas",))
     reconcile_.add_argument("--dry-run", action="store_true", help="only report")
     reconcile_.set_defaults(run=reconcile)
-    repair_ = commands.add_parser(
-        "repair", help="mend a source whose slot or WAL was lost: tables read anew"
-    )
+    repair_ = commands.add_parser("repair", help="mend a source whose slot or WAL was lost: tables read anew")
     repair_.add_argument("source", help="as `headwater status` names it")
+    repair_.add_argument("--force", action="store_true", help="also where there is no gap: read every table again")
     repair_.set_defaults(run=repair)
     parked_ = commands.add_parser("parked", help="what could not be applied and was set aside")
     parked_.add_argument("action", choices=("list", "replay"))
@@ -74,7 +73,7 @@ def repair(given: argparse.Namespace) -> int:
     from headwater.supervisor.hold import NotHeld
 
     try:
-        for sentence in repairs.repair(Home(config.home()), config.current(), given.source):
+        for sentence in repairs.repair(Home(config.home()), config.current(), given.source, force=given.force):
             print(sentence, flush=True)
     except NotHeld as error:
         raise Refused(str(error)) from error
@@ -86,8 +85,8 @@ def parked(given: argparse.Namespace) -> int:
 
     settings = config.current()
     if given.action == "list":
-        for sentence in parking.listed(settings) or ["Nothing is parked."]:
-            print(sentence)
+        sentences = list(parking.listed(settings))
+        print("\n".join(sentences) or "Nothing is parked.")
         return 0
     for sentence in parking.replay(settings):
         print(sentence)

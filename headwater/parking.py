@@ -1,0 +1,48 @@
+"""What was set aside because it could not be applied: listed for a person, and given another chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+
+from headwater import landing
+from headwater.config import Config
+from pipelines.landing.replay import list_parked, replay_parked
+
+EVENTS = """
+select consumer, type, event_id::text, aggregate_type, aggregate_id::text, attempts, last_error, behind
+from stream.parked
+order by parked_at
+"""
+MALFORMED = "select source, producer, outbox_id, error from stream.malformed order by found_at"
+
+
+def listed(config: Config) -> Iterator[str]:
+    """A sentence for each parked key, event and malformed outbox row, with the reason it was refused for."""
+    with psycopg.connect(config.warehouse_url(), autocommit=True) as warehouse:
+        for key in list_parked(warehouse):
+            named = ", ".join(f"{column} {value}" for column, value in key.key.items())
+            yield f"change  {key.table} {named} ({key.source}): {key.changes} waiting since {key.since}; {key.error}"
+    with psycopg.connect(config.stream_url("postgres"), autocommit=True) as stream:
+        for consumer, kind, event, aggregate, aggregate_id, attempts, error, behind in stream.execute(EVENTS):
+            yield (
+                f"event   {kind} {event} for {consumer}, of {aggregate} {aggregate_id}: "
+                f"refused {attempts} times, {behind} wait behind it; {error}"
+            )
+        for source, producer, outbox_id, error in stream.execute(MALFORMED):
+            yield f"outbox  {producer} {outbox_id} ({source}) is no event: {error}"
+
+
+def replay(config: Config) -> Iterator[str]:
+    """Applies parked changes again and gives parked events another try at once; says what became of them."""
+    for database in landing.databases(config):
+        done = replay_parked(config.warehouse_url(), database.name)
+        yield f"changes of {database.name}: {done.applied} applied, {len(done.still_refused)} keys still refused"
+        for key in done.still_refused:
+            yield f"  {key.table} {key.key}: {key.error}"
+    with psycopg.connect(config.stream_url("hw_dispatch"), autocommit=True) as stream:
+        consumers = [row[0] for row in stream.execute("select distinct consumer from stream.parked order by 1")]
+        for consumer in consumers:
+            row = stream.execute("select stream.replay(%s)", [consumer]).fetchone()
+            yield f"events for {consumer}: {row[0] if row else 0} are tried again now; see `headwater status`"
