@@ -55,10 +55,10 @@ class World:
         Events that handling makes are not delivered in the same call; see ``settle``.
         """
         verdicts = []
+        rows = [row for producer in settings.HEADWATER_SERVICES for row in self.outbox(producer)]
         for service in services or settings.HEADWATER_SERVICES:
             done = self.delivered.setdefault(service, set())
             wanted = set(subscriptions(service))
-            rows = [row for producer in settings.HEADWATER_SERVICES for row in self.outbox(producer)]
             events = [InboundEvent(**row) for row in rows if row["type"] in wanted and row["id"] not in done]
             found = apply_events(service, events)
             done.update(v.event_id for v in found if v.status in ("applied", "duplicate", "ignored"))

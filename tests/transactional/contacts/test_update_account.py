@@ -1,4 +1,4 @@
-"""Inline edits of an account: what was sent changes, the rest stays, and the last reader does not overwrite the first."""
+"""Inline edits of an account: what was sent changes, the rest stays, no edit overwrites an unseen one."""
 
 from __future__ import annotations
 

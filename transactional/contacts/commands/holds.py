@@ -8,6 +8,7 @@ from transactional.contacts.models import ON_HOLD, Account
 from transactional.contracts.base import Command
 from transactional.contracts.events import AccountUpdated
 from transactional.kernel.context import Context
+from transactional.kernel.problems import Forbidden
 from transactional.kernel.registry import command
 
 
@@ -22,8 +23,16 @@ class SetHold(Command):
     hold_version: int
 
 
-@command(SetHold, resource="contacts.account", target="account_uuid", permission="stream.contacts.set_hold")
+@command(
+    SetHold,
+    resource="contacts.account",
+    target="account_uuid",
+    permission="stream.contacts.set_hold",
+    available=lambda account: False,
+)
 def set_hold(ctx: Context, cmd: SetHold) -> Account:
+    if ctx.causation_id is None:
+        raise Forbidden("Only an event of Finance's sets or clears On Hold: place or release the hold there.")
     account = Account.objects.for_update(ctx, cmd.account_uuid)
     if cmd.hold_version <= account.hold_version:
         return account
