@@ -9,36 +9,21 @@ from pathlib import Path
 import pytest
 
 from headwater.embedded.postgres import Cluster
-from pipelines.dispatch.schema import migrate
 from tests.pipelines.dispatch.dispatch_thread import DispatchThread
 from tests.pipelines.dispatch.source_database import SourceDatabase
-from tests.pipelines.dispatch.stream_database import PASSWORD, SERVICES, StreamDatabase
+from tests.pipelines.dispatch.stream_database import StreamDatabase, create_stream_database
 
 
 @pytest.fixture(scope="session")
 def stream_template(oltp: Cluster) -> str:
     """A migrated database that each test copies."""
-    name = "stream_template"
-    with oltp.connect() as server:
-        for role in ("hw_dispatch", "hw_replication", *(f"hw_{service}" for service in SERVICES)):
-            if not server.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
-                server.execute(f"create role {role} login".encode())
-        server.execute("alter role hw_replication replication")
-        server.execute(f"create database {name}".encode())
-    with oltp.connect(name) as connection:
-        connection.execute("revoke all on schema public from public")
-        connection.execute("create schema stream authorization hw_dispatch")
-        connection.execute("set role hw_dispatch")
-        migrate(connection, [f"hw_{service}" for service in SERVICES])
-    return name
+    return create_stream_database(oltp, "stream_template").name
 
 
 @pytest.fixture
 def stream(oltp: Cluster, stream_template: str) -> Iterator[StreamDatabase]:
     name = f"stream_{secrets.token_hex(4)}"
     with oltp.connect() as server:
-        for role in ("hw_dispatch", "hw_replication", *(f"hw_{service}" for service in SERVICES)):
-            server.execute(f"alter role {role} password '{PASSWORD}'".encode())
         server.execute(f"create database {name} template {stream_template}".encode())
     yield StreamDatabase(oltp, name)
     with oltp.connect() as server:
