@@ -18,6 +18,9 @@ from transactional.kernel.context import Context
 Payload = Callable[[pl.DataFrame], pl.DataFrame]
 """From rows with resolved ids (``<x>_ref`` became ``<x>_id``) to the fields of the command."""
 
+SCOPE = ("owner_id", "team_id", "territory_id")
+"""Said also where they are null: what is left out would be the importing user's own."""
+
 RETRY_AFTER = 0.5
 """Seconds between two tries of rows that name something which the service does not know yet."""
 
@@ -114,7 +117,7 @@ class Writer:
         rows = [
             {
                 "key": {"source": self.source, "key": ref},
-                "data": {name: value for name, value in data.items() if value is not None},
+                "data": {name: value for name, value in data.items() if value is not None or name in SCOPE},
             }
             for ref, data in zip(refs, payload(part).to_dicts(), strict=True)
         ]

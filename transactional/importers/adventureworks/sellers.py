@@ -30,7 +30,7 @@ def territories(files: Files) -> pl.DataFrame:
 
 
 def teams_and_users(files: Files, lands: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """A team per sales manager under one team *Sales*; a user per row of SalesPerson.
+    """A team per sales manager under one team *Adventure Works Sales*; a user per row of SalesPerson.
 
     The organisation tree says who is whose: a representative's node ``/6/1/3/`` lies below the manager's ``/6/1/``.
     """
@@ -60,7 +60,9 @@ def teams_and_users(files: Files, lands: pl.DataFrame) -> tuple[pl.DataFrame, pl
         name=pl.col("JobTitle").str.strip_suffix(" Manager"),
         parent_ref=pl.lit(_SALES),
     )
-    root = pl.DataFrame({"ref": [_SALES], "file": [tables.SALES_PERSON.file], "row": [0], "name": ["Sales"]})
+    root = pl.DataFrame(
+        {"ref": [_SALES], "file": [tables.SALES_PERSON.file], "row": [0], "name": ["Adventure Works Sales"]}
+    )
     groups = lands.group_by("group_name").agg(group_territories=pl.col("ref").sort())
     users = (
         sellers.join(

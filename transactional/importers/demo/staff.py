@@ -53,7 +53,7 @@ CAST = (
     Seat("frank", "Frank Fischer", "analyst", "team:office", group_territories("Europe")),
     Seat("grace", "Grace Gomes", "warehouse_clerk", "team:office", EVERYWHERE),
 )
-"""People to try it as: Alice sells in the Northeast, Bob is of her team in another role, Charlie sells elsewhere."""
+"""People to try it as: Alice sells in New England, Bob is of her team in another role, Charlie sells elsewhere."""
 
 
 def territories() -> pl.DataFrame:
@@ -72,8 +72,8 @@ def territories() -> pl.DataFrame:
 
 
 def teams() -> pl.DataFrame:
-    names = [("team:company", "Larkfield Supply", None), ("team:office", "Office", "team:company")]
-    names += [("team:sales", "Sales", "team:company")]
+    names = [("team:company", "Larkfield Supply", None), ("team:office", "Larkfield Office", "team:company")]
+    names += [("team:sales", "Larkfield Sales", "team:company")]
     names += [(team_ref(group), f"{group} Sales", "team:sales") for group in GROUPS]
     rows = [
         {"ref": ref, "file": _FILE, "row": i + 1, "name": name, "parent_ref": parent}
