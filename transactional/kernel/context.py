@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -79,17 +78,18 @@ class Context:
         """Records where ``row`` came from, so that the same thing is not imported twice."""
         self.references.append(Reference(source, key, row.object_type(), row.pk))
 
-    def scope_values(self, cmd: Any) -> dict[str, UUID | None]:
-        """Scope columns of a new row: what the command says, else the actor, their team and their only territory."""
-        given: Mapping[str, UUID | None] = {
-            name: getattr(cmd, name, None) for name in ("owner_id", "team_id", "territory_id")
-        }
+    def scope_values(self, cmd: Command) -> dict[str, UUID | None]:
+        """Scope columns of a new row: what the command says (null: nobody's), else the actor's own.
+
+        The actor's own are the actor, their team, and their only territory.
+        """
         teams, territories = self.actor.team_ids, self.actor.territory_ids
-        return {
-            "owner_id": given["owner_id"] or self.actor.user_id,
-            "team_id": given["team_id"] or (teams[0] if teams else None),
-            "territory_id": given["territory_id"] or (territories[0] if len(territories) == 1 else None),
+        own = {
+            "owner_id": self.actor.user_id,
+            "team_id": teams[0] if teams else None,
+            "territory_id": territories[0] if len(territories) == 1 else None,
         }
+        return {name: getattr(cmd, name) if name in cmd.model_fields_set else value for name, value in own.items()}
 
     def check_version(self, row: Any) -> None:
         """Compares the command's target with the version its caller saw; StaleVersion names the fields that differ."""
