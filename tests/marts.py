@@ -16,8 +16,10 @@ from uuid import UUID
 import psycopg
 
 from headwater.embedded.postgres import Cluster
+from pipelines.refresh.lane import Lane, Pass
+from pipelines.refresh.program import Program
 from tests.mirror import Change, Connection, Stream, make_mirror, put
-from warehouse.compile import PROJECT, BuildReport, build, compile_hot
+from warehouse.compile import PROJECT, build, compile_hot
 
 PASSWORD = "secret"
 TEMPLATE = "marts_template"
@@ -51,7 +53,7 @@ class Marts:
 @contextmanager
 def copy_of_marts(cluster: Cluster) -> Iterator[Marts]:
     """A database of its own, removed afterwards."""
-    _template(cluster.port, cluster.password, cluster)
+    _make_template(cluster)
     name = f"marts_{uuid.uuid4().hex[:12]}"
     with cluster.connect() as server:
         server.execute(f"create database {name} template {TEMPLATE} owner wh_owner".encode())
@@ -61,30 +63,27 @@ def copy_of_marts(cluster: Cluster) -> Iterator[Marts]:
             server.execute(f"drop database {name} with (force)".encode())
 
 
-def seed_report(cluster: Cluster) -> BuildReport:
-    """What dbt said of the template: every model, unit test and data test."""
-    return _template(cluster.port, cluster.password, cluster)
+_made: set[int] = set()
 
 
-_templates: dict[int, BuildReport] = {}
-
-
-def _template(port: int, _password: str, cluster: Cluster) -> BuildReport:
-    if port not in _templates:
-        with cluster.connect() as server:
-            for role, options in {"wh_owner": "login", "wh_api": "login", "wh_analyst": "nologin"}.items():
-                if not server.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
-                    server.execute(f"create role {role} {options} password '{PASSWORD}'".encode())
-            server.execute(f"create database {TEMPLATE} owner wh_owner".encode())
-        dsn = cluster.dsn(TEMPLATE, user="wh_owner", password=PASSWORD)
-        with psycopg.connect(dsn, autocommit=True) as owner:
-            owner.execute("alter default privileges grant usage on schemas to wh_api")
-            owner.execute("alter default privileges grant select on tables to wh_api")
-            make_mirror(owner)
-            Stream(owner).commit(*seed())
-            owner.execute("delete from log.queue")
-        _templates[port] = build(dsn, target=dbt_target("build"))
-    return _templates[port]
+def _make_template(cluster: Cluster) -> None:
+    """Once a cluster: roles, mirror, seed and every model."""
+    if cluster.port in _made:
+        return
+    with cluster.connect() as server:
+        for role, options in {"wh_owner": "login", "wh_api": "login", "wh_analyst": "nologin"}.items():
+            if not server.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
+                server.execute(f"create role {role} {options} password '{PASSWORD}'".encode())
+        server.execute(f"create database {TEMPLATE} owner wh_owner".encode())
+    dsn = cluster.dsn(TEMPLATE, user="wh_owner", password=PASSWORD)
+    with psycopg.connect(dsn, autocommit=True) as owner:
+        owner.execute("alter default privileges grant usage on schemas to wh_api")
+        owner.execute("alter default privileges grant select on tables to wh_api")
+        make_mirror(owner)
+        Stream(owner).commit(*seed())
+        owner.execute("delete from log.queue")
+    build(dsn, tests=False, target=dbt_target("run"))
+    _made.add(cluster.port)
 
 
 @cache
@@ -129,3 +128,23 @@ def order(id: UUID, account: UUID, *, number: str, day: date = date(2024, 5, 1),
 
 def line(id: UUID, order_id: UUID, *, line_no: int = 1, product: UUID = BIKE, **values: Any) -> Change:
     return put("orders.sales_order_line", id=id, order_id=order_id, line_no=line_no, product_id=product, **values)
+
+
+def differences(connection: Connection, program: Program) -> list[str]:
+    """Rows in which a hot mart's table differs from its own SQL run over everything; empty when all is right."""
+    found = []
+    for model in program.models:
+        rebuilt = model.insert_all.split(" select ", 1)[1]
+        columns = rebuilt.split(" from (", 1)[0]
+        standing, full = f"select {columns} from {model.relation}", f"select {rebuilt}"
+        for what, left, right in (("lacks", full, standing), ("has too much", standing, full)):
+            rows = connection.execute(f"select to_jsonb(d)::text from (({left}) except all ({right})) d".encode())
+            found += [f"{model.name} {what}: {row}" for (row,) in rows]
+    return found
+
+
+def drain(lane: Lane) -> list[Pass]:
+    passes = []
+    while lane.is_due():
+        passes.append(lane.run_pass())
+    return passes

@@ -36,6 +36,7 @@ create table ops.rebuild (
     pid int not null,
     session_start timestamptz not null,
     state jsonb not null,
+    as_of date not null,
     primary key (model, pid)
 );
 
@@ -89,12 +90,13 @@ begin
     where not exists (
         select from ops.rebuild as alive where alive.model = orphan.model and alive.pid = orphan.pid
     );
-    insert into ops.rebuild (model, pid, session_start, state)
+    insert into ops.rebuild (model, pid, session_start, state, as_of)
     select
         model_name,
         session.pid,
         session.backend_start,
-        coalesce((select jsonb_agg(to_jsonb(refreshed)) from ops.refreshed), '[]')
+        coalesce((select jsonb_agg(to_jsonb(refreshed)) from ops.refreshed), '[]'),
+        (select as_of from ops.as_of)
     from pg_stat_activity as session
     where session.pid = pg_backend_pid();
 end
@@ -119,6 +121,15 @@ begin
     where rebuild.model = model_name and rebuild.pid = pg_backend_pid()
     on conflict (model, source) do update
     set batch_id = excluded.batch_id, committed_at = excluded.committed_at, refreshed_at = excluded.refreshed_at;
+
+    -- The lane moved the day meanwhile and refreshed the old table for it: have it do that again.
+    insert into ops.parked_key (model, key, error, retry_at)
+    select model_name, '*', 'The day of ops.as_of moved during a full rebuild.', now()
+    from ops.rebuild
+    where
+        model = model_name and pid = pg_backend_pid()
+        and as_of <> (select current.as_of from ops.as_of as current)
+    on conflict do nothing;
 
     delete from ops.rebuild_batch where model = model_name and pid = pg_backend_pid();
     delete from ops.rebuild where model = model_name and pid = pg_backend_pid();
