@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.http import HttpResponse
 from django.test import Client
 from uuid_utils.compat import uuid7
@@ -61,9 +61,7 @@ class Person:
         **headers: str,
     ) -> HttpResponse:
         """``payload``: bytes are sent as they are, anything else as JSON."""
-        body = (
-            payload if isinstance(payload, bytes) else orjson.dumps(payload if payload is not None else {}, default=str)
-        )
+        body = payload if isinstance(payload, bytes) else json.dumps({} if payload is None else payload, default=str)
         sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"} | headers
         if key is not None:
             sent["Idempotency-Key"] = key

@@ -16,6 +16,9 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 """ISO 3166-1 alpha-2, upper case."""
 
+Whole = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+"""What an ``integer`` column holds."""
+
 Amount = Annotated[Decimal, Field(max_digits=19, decimal_places=4, allow_inf_nan=False)]
 """Money of either sign: numeric(19,4). JSON callers send a string to keep every digit."""
 NonNegativeAmount = Annotated[Decimal, Field(ge=0, max_digits=19, decimal_places=4, allow_inf_nan=False)]

@@ -10,7 +10,7 @@ from pydantic import Field
 from tests.transactional.kernel.shelf.events import BookPublished
 from tests.transactional.kernel.shelf.models import AccountReplica, Book, Move
 from transactional.contracts.base import UNSET, Command
-from transactional.contracts.types import Amount, Custom, Text
+from transactional.contracts.types import Amount, Custom, Text, Whole
 from transactional.kernel.bulk import Row, copy_rows
 from transactional.kernel.calls import invoke
 from transactional.kernel.context import Context
@@ -23,7 +23,8 @@ class CreateBook(Command):
     title: Text
     isbn: Annotated[str, Field(max_length=20, pattern=r"^[0-9-]+$")]
     price: Amount | None = None
-    pages: int | None = None
+    pages: Whole | None = None
+    weight: int | None = None
     genre: Literal["novel", "manual"] = "novel"
     sequel_of_id: UUID | None = None
     custom: Custom = {}
@@ -33,7 +34,7 @@ class CreateBook(Command):
 
 
 def _book(ctx: Context, cmd: CreateBook) -> Book:
-    values = cmd.model_dump(include={"title", "isbn", "price", "pages", "sequel_of_id", "custom"})
+    values = cmd.model_dump(include={"title", "isbn", "price", "pages", "weight", "sequel_of_id", "custom"})
     return Book(**values, **ctx.scope_values(cmd))
 
 

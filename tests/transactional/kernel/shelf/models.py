@@ -15,6 +15,7 @@ class Book(ScopedModel):
     price = money(null=True)
     currency = currency(default="EUR")
     pages = models.IntegerField(null=True)
+    weight = models.IntegerField(null=True)
     status = models.CharField(max_length=20, default="draft")
     sequel_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="sequels")
 
