@@ -19,5 +19,7 @@ FAILPOINTS = (
     "snapshot.after_commit",
     "reread.before_commit",
     "reread.after_commit",
+    "repair.after_drop",
+    "repair.after_slot",
 )
 """Places where a test may have the landing process killed; see ``cdc.failpoints``."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from cdc.positions import Position, format_lsn
-from pipelines.landing.mirrors import Connection
+from cdc.snapshot_progress import SnapshotProgress
+from pipelines.landing.mirrors import Connection, Mirrors
+from warehouse.mirror import qualified
 
 
 def start_epoch(connection: Connection, position: Position, reason: str) -> int:
@@ -24,3 +26,26 @@ def start_epoch(connection: Connection, position: Position, reason: str) -> int:
         [source, row[0], *identity, lsn],
     )
     return int(row[0])
+
+
+def set_aside(connection: Connection, mirrors: Mirrors, position: Position, snapshot: SnapshotProgress | None) -> None:
+    """What a repair does away with before its epoch starts: parked changes, which its snapshot covers, relation ids of
+    another cluster, which mean other tables now, and the rows of tables that are no longer published."""
+    connection.execute("delete from log.parked where source = %s", [mirrors.source])
+    stored = connection.execute("select system_id from log.position where source = %s", [mirrors.source]).fetchone()
+    if stored is not None and stored[0] != position.epoch.system_id:
+        connection.execute("update log.mirror set relid = 0 where source = %s", [mirrors.source])
+        mirrors.load()
+    published = {table.name for table in snapshot.tables} if snapshot is not None else set()
+    relids = {table.relid for table in snapshot.tables} if snapshot is not None else set()
+    for mirror in mirrors.all():
+        if f"{mirror.schema}.{mirror.table}" not in published and mirror.relid not in relids and not mirror.dropped:
+            connection.execute(
+                f"update {qualified(mirror.schema, mirror.table)} set _deleted = true, _committed_at = now()"
+                " where not _deleted".encode()
+            )
+            connection.execute(
+                "update log.mirror set dropped_at = now() where schema_name = %s and table_name = %s",
+                [mirror.schema, mirror.table],
+            )
+    mirrors.load()

@@ -239,6 +239,11 @@ class Mirrors:
             "update log.mirror set schema_name = %s, table_name = %s where schema_name = %s and table_name = %s",
             [schema, table, mirror.schema, mirror.table],
         )
+        execute(
+            "update log.parked set schema_name = %s, table_name = %s"
+            " where source = %s and schema_name = %s and table_name = %s",
+            [schema, table, self.source, mirror.schema, mirror.table],
+        )
         del self._by_name[mirror.schema, mirror.table]
         mirror.schema, mirror.table = schema, table
         self._by_name[schema, table] = mirror
@@ -250,6 +255,15 @@ class Mirrors:
             "update log.mirror_column set column_name = %s"
             " where schema_name = %s and table_name = %s and column_name = %s",
             [new, mirror.schema, mirror.table, old],
+        )
+        self._connection.execute(
+            "update log.parked set"
+            " key = case when key ? %(old)s then key - %(old)s || jsonb_build_object(%(new)s::text, key -> %(old)s)"
+            " else key end,"
+            " after = case when after ? %(old)s"
+            " then after - %(old)s || jsonb_build_object(%(new)s::text, after -> %(old)s) else after end"
+            " where source = %(source)s and schema_name = %(schema)s and table_name = %(table)s",
+            {"old": old, "new": new, "source": self.source, "schema": mirror.schema, "table": mirror.table},
         )
         column = mirror.columns.pop(old)
         column.name = new

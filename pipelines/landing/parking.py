@@ -19,17 +19,27 @@ _NONE: Final[frozenset[Key]] = frozenset()
 
 
 class Parked:
-    """The parked keys of one source, as of the transaction that ``rows`` of PARKED_KEYS_SQL were read in."""
+    """The parked keys of one source, as of the transaction that ``rows`` of PARKED_KEYS_SQL were read in.
+
+    ``batch_id`` is the batch that what is parked from here on belongs to.
+    """
 
     def __init__(self, connection: Connection, source: str, epoch: int, rows: Iterable[tuple[Any, ...]]) -> None:
         self._connection = connection
         self._source = source
         self._epoch = epoch
+        self.batch_id = 0
+        self._load(rows)
+
+    def reload(self) -> None:
+        """After a schema change, which may have renamed what is parked."""
+        self._load(self._connection.execute(PARKED_KEYS_SQL, [self._source]))
+
+    def _load(self, rows: Iterable[tuple[Any, ...]]) -> None:
         self._stored: dict[tuple[str, str], list[dict[str, str | None]]] = {}
+        self._keys: dict[int, tuple[Relation, set[Key]]] = {}
         for schema, table, key in rows:
             self._stored.setdefault((schema, table), []).append(key)
-        self._keys: dict[int, tuple[Relation, set[Key]]] = {}
-        self.count = 0
 
     def keys(self, relation: Relation) -> frozenset[Key] | set[Key]:
         """The parked keys of a table, in the order of the relation's key columns."""
@@ -56,9 +66,10 @@ class Parked:
             name: value for name, value in zip(relation.names, version.values, strict=True) if value is not UNCHANGED
         }
         self._connection.execute(
-            "insert into log.parked (source, epoch, schema_name, table_name, key, xid, lsn, seq, op, after,"
-            " committed_at, error) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "insert into log.parked (batch_id, source, epoch, schema_name, table_name, key, xid, lsn, seq, op, after,"
+            " committed_at, error) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
+                self.batch_id,
                 self._source,
                 self._epoch,
                 relation.schema,
@@ -73,4 +84,3 @@ class Parked:
                 error,
             ],
         )
-        self.count += 1

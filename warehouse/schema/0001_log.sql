@@ -184,6 +184,7 @@ create table log.snapshot (
 -- after is what the mirror's row would become: absent columns keep their stored value.
 create table log.parked (
     parked_id bigint generated always as identity primary key,
+    batch_id bigint not null,
     source text not null,
     epoch int not null,
     schema_name text not null,

@@ -17,7 +17,7 @@ from cdc.snapshot import SnapshotChunk
 from cdc.snapshot_progress import SnapshotProgress
 from pipelines.landing import audit
 from pipelines.landing.change_lines import COPY, ChangeLines
-from pipelines.landing.epochs import start_epoch
+from pipelines.landing.epochs import set_aside, start_epoch
 from pipelines.landing.errors import SinkUnavailable, is_refusal
 from pipelines.landing.lease import take_lease
 from pipelines.landing.mirrors import Connection, Mirrors
@@ -102,6 +102,8 @@ class WarehouseSink:
     def begin_epoch(self, position: Position, purpose: Purpose, snapshot: SnapshotProgress | None) -> None:
         with self._available(), self.connection.transaction():
             reach("snapshot.before_epoch")
+            if purpose == "repair":
+                set_aside(self.connection, self.mirrors, position, snapshot)
             self._epoch = start_epoch(self.connection, position, purpose)
             if snapshot is not None:
                 add_snapshot(self.connection, self.source, self._epoch, purpose, snapshot)
@@ -213,7 +215,7 @@ class WarehouseSink:
         if not fresh:
             return 0
         connection = self.connection
-        batch_id = self._add_batch(fresh, changes, lsns) if changes else 0
+        batch_id = parked.batch_id = self._add_batch(fresh, changes, lsns) if changes else 0
         today = datetime.now(UTC).date()
         lines = ChangeLines(source=self.source, epoch=self._epoch, batch_id=batch_id, landed_on=today)
         writer = MirrorWriter(connection, self.mirrors, parked, careful=careful)
@@ -233,6 +235,7 @@ class WarehouseSink:
             if schema_change is not None:
                 transaction, change = schema_change
                 apply_schema_change(connection, self.mirrors, self._epoch, change, transaction.committed_at)
+                parked.reload()
                 schema_changes += 1
         return schema_changes
 

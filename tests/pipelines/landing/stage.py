@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,13 @@ class WarehouseDatabase:
             for statement in statements:
                 cursor = connection.execute(statement.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def listen(self, channel: str) -> Iterator[Callable[[], bool]]:
+        """Gives a function that waits for a notification and says whether one came."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(f"listen {channel}".encode())
+            yield lambda: next(connection.notifies(timeout=DEADLINE, stop_after=1), None) is not None
 
     def drop(self) -> None:
         with self.cluster.connect() as connection:
@@ -127,6 +135,14 @@ class Stage:
             lambda: self.target.run("select 1 from log.position where source = 'test' and lsn >= %s", parameters=[now]),
             f"position {now}",
         )
+
+    def settled(self) -> None:
+        """Caught up, with every table that had to be read (again) read."""
+        self.caught_up()
+        self.wait_for(
+            lambda: self.target.run("select count(*) from log.snapshot where finished_at is null") == [(0,)], "re-reads"
+        )
+        self.caught_up()
 
     def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
         deadline = time.monotonic() + DEADLINE
