@@ -11,7 +11,8 @@ from psycopg import errors
 from psycopg.rows import dict_row, tuple_row
 
 from cdc.errors import SlotBlocked, SlotInUse
-from cdc.positions import parse_lsn
+from cdc.positions import Epoch, parse_lsn
+from cdc.sources.replication import ReplicationConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,16 @@ def slot_state(dsn: str, slot: str) -> SlotState | None:
     if row is None:
         return None
     return SlotState(slot, row["active_pid"], parse_lsn(row["confirmed"]), row["wal_status"], row["retained"] or 0)
+
+
+def read_epoch(dsn: str, slot: str) -> Epoch:
+    """The epoch of positions of ``slot``: this cluster and its timeline. ``dsn``'s role needs REPLICATION."""
+    connection = ReplicationConnection(dsn)
+    try:
+        system = connection.identify()
+    finally:
+        connection.close()
+    return Epoch(system.system_id, system.timeline, slot)
 
 
 def drop_slot(dsn: str, slot: str, *, timeout: float = 10.0) -> bool:

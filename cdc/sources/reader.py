@@ -124,6 +124,11 @@ class StreamReader:
         self._wake()
         return taken
 
+    @property
+    def queued_bytes(self) -> int:
+        """What the queued transactions take in memory; the open one is not counted."""
+        return self._queued_bytes
+
     def acknowledge(self, lsn: int) -> None:
         """Tells the server at once that everything up to ``lsn`` may be forgotten."""
         self._stored_lsn = max(self._stored_lsn, lsn)

@@ -200,6 +200,7 @@ def test_a_commit_that_is_in_the_wal_but_not_yet_visible_is_not_lost(items: Data
             wait_for(
                 lambda: items.run("select 1 from pg_stat_activity where wait_event = 'SyncRep'"), "the commit to wait"
             )
+            items.run("update item set name = 'a later commit that is visible' where id = 2")
             assert items.run("select count(*) from item where name = 'late'") == [(0,)]
             mirror = Mirror(items, "public.item")
             mirror.snapshot()
