@@ -66,7 +66,7 @@ def marts(home: Home) -> None:
 
     settings = config.current()
     await_mirrors(settings)
-    build(settings.warehouse_url(), tests=False, target=home.root / "dbt")
+    build(settings.warehouse_url(), tests=False, target=home.dbt)
     fingerprint.record(home, "marts")
 
 

@@ -7,6 +7,8 @@
     <home>/demo.json       whether the demo company was loaded or declined
     <home>/prepared.json   what the databases were last prepared for
     <home>/clusters        the clusters' data, or a link to a place that PostgreSQL's account can reach
+    <home>/dbt             what dbt last parsed and compiled
+    <home>/hot             the models as the hot lane runs them
     <home>/run             what runs now: lock, supervisor.json, heartbeats <worker>.json
     <home>/logs            one log per process, rotated by size
 """
@@ -47,6 +49,14 @@ class Home:
     @property
     def demo(self) -> Path:
         return self.root / "demo.json"
+
+    @property
+    def dbt(self) -> Path:
+        return self.root / "dbt"
+
+    @property
+    def hot(self) -> Path:
+        return self.root / "hot"
 
     @property
     def run(self) -> Path:

@@ -48,10 +48,18 @@ def jobs(config: Config, heartbeat: Heartbeat, stop: Stop) -> None:
     run({service: config.stream_url(f"hw_{service}") for service in hosted()}, heartbeat, stop)
 
 
+def refresh(config: Config, heartbeat: Heartbeat, stop: Stop) -> None:
+    """Keeps the hot marts up with what lands."""
+    from pipelines.refresh.worker import run
+
+    run(config.warehouse_url(), Home(home()).hot, heartbeat, stop)
+
+
 WORKERS: dict[str, Callable[[Config, Heartbeat, Stop], None]] = {
     "landing": landing,
     "dispatch": dispatch,
     "jobs": jobs,
+    "refresh": refresh,
 }
 
 

@@ -32,7 +32,7 @@ def rebuild(given: argparse.Namespace) -> int:
 
     try:
         home = Home(config.home())
-        report = build(config.current().warehouse_url(), select=given.model, target=home.root / "dbt")
+        report = build(config.current().warehouse_url(), select=given.model, target=home.dbt)
     except DbtError as error:
         raise Refused(str(error)) from error
     print(", ".join(f"{count} {state}" for state, count in sorted(report.states.items())))

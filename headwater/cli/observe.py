@@ -53,7 +53,7 @@ def _show(report: dict[str, Any]) -> None:
 
     console = Console(highlight=False)
     heading = f"Headwater in {report['home']}: {report['state']}"
-    console.print(f"{heading} ({report['stage']})" if report["stage"] else heading)
+    console.print(f"{heading} ({report['stage'].splitlines()[0]})" if report["stage"] else heading)
     if report["processes"]:
         table = Table("process", "pid", "port", "state", "memory", "cpu", "up", "restarts", box=None, pad_edge=False)
         for column in (1, 2, 4, 5, 6, 7):

@@ -24,7 +24,9 @@ def supervisor(patient: Patient) -> list[Finding]:
         return []
     if patient.supervisor is None:
         state = read_json(patient.home.supervisor)
-        why = f" The last start failed: {state['stage']}" if state.get("state") == "failed" else ""
+        why = ""
+        if state.get("state") == "failed":
+            why = f" The last start failed: {state['stage'].splitlines()[0]} See {patient.home.log('supervisor')}."
         return [Finding(f"Headwater does not run.{why}", "headwater up")]
     return []
 
