@@ -196,15 +196,18 @@ def _apply(service: str, events: Sequence[InboundEvent]) -> list[Verdict]:
                 wanted.append((handler, concerned))
     fresh = _register(service, [(handler.consumer, event.id) for handler, group in wanted for event in group])
     for handler, group in wanted:
-        new = [event for event in group if (handler.consumer, event.id) in fresh]
+        new = {event.id: event for event in group if (handler.consumer, event.id) in fresh}
         if new:
-            _react(handler, new)
+            _react(handler, list(new.values()))
     known = {event.id for _, group in wanted for event in group}
     applied = {event_id for _, event_id in fresh}
-    return [
-        Verdict(event.id, "applied" if event.id in applied else "duplicate" if event.id in known else "ignored")
-        for event in events
-    ]
+    verdicts = []
+    for event in events:
+        verdicts.append(
+            Verdict(event.id, "applied" if event.id in applied else "duplicate" if event.id in known else "ignored")
+        )
+        applied.discard(event.id)
+    return verdicts
 
 
 def _register(service: str, pairs: Sequence[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
@@ -227,17 +230,13 @@ def _react(handler: Handler, events: list[InboundEvent]) -> None:
             _announce(handler)
             handler.react(event)
     elif handler.replicate is not None and handler.model is not None:
-        newest: dict[UUID, InboundEvent] = {}
+        newest: dict[UUID, tuple[UUID, int, Mapping[str, Any]]] = {}
         for event in events:
-            known = newest.get(event.aggregate_id)
-            if known is None or event.aggregate_version > known.aggregate_version:
-                newest[event.aggregate_id] = event
+            columns = handler.replicate(event)  # also of events that are overtaken: a bad one fails whatever its batch
+            if event.aggregate_id not in newest or event.aggregate_version > newest[event.aggregate_id][1]:
+                newest[event.aggregate_id] = (event.aggregate_id, event.aggregate_version, columns)
         _announce(handler)
-        upsert_replicas(
-            handler.service,
-            handler.model,
-            [(e.aggregate_id, e.aggregate_version, handler.replicate(e)) for e in newest.values()],
-        )
+        upsert_replicas(handler.service, handler.model, list(newest.values()))
 
 
 def upsert_replicas(
