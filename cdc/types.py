@@ -15,9 +15,10 @@ from typing import Any, Final, Literal
 
 Kind = Literal["plain", "text", "composite", "array"]
 
-# Their text forms name objects or structures of the database they come from, or cannot be read back at all.
+# Their text forms name objects of the database they come from or cannot be read back at all; and xml can be read only
+# by a PostgreSQL that was built with libxml, which the embedded one is not.
 _LOCAL: Final = re.compile(
-    r"reg[a-z]+|aclitem|gtsvector|pg_node_tree|pg_ndistinct|pg_dependencies|pg_mcv_list|pg_brin_.*"
+    r"xml|reg[a-z]+|aclitem|gtsvector|pg_node_tree|pg_ndistinct|pg_dependencies|pg_mcv_list|pg_brin_.*"
 )
 _NUMBERS: Final = frozenset({"smallint", "integer", "bigint", "real", "double precision", "numeric"})
 _JSON_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
