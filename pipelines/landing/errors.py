@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import psycopg
 
+from cdc.errors import SlotBlocked, SlotInUse, SourceUnavailable, SpoolError
+
 
 class LandingError(Exception):
     """Base of every error that landing raises."""
@@ -31,6 +33,24 @@ class SinkUnavailable(LandingError):
         )
         self.source = source
         self.sqlstate = cause.sqlstate
+
+
+class MirrorTaken(LandingError):
+    """Two sources have a table of the same name; each would write over the other's rows."""
+
+    def __init__(self, source: str, schema: str, table: str, *, owner: str) -> None:
+        super().__init__(
+            f"Source {source}: the mirror of {schema}.{table} belongs to source {owner}. Drop the table there, or "
+            f"take it out of {source}'s publication; landing then goes on by itself."
+        )
+        self.source = source
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether waiting helps, as opposed to somebody having to repair something."""
+    if isinstance(error, psycopg.Error):
+        return not is_refusal(error)
+    return isinstance(error, SourceUnavailable | SlotInUse | SlotBlocked | SpoolError | SourceTaken | SinkUnavailable)
 
 
 def is_refusal(error: psycopg.Error) -> bool:

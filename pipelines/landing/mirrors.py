@@ -12,6 +12,7 @@ import psycopg
 from cdc.events import UNCHANGED, ColumnDefinition, Relation, Value
 from cdc.types import TypeShape
 from pipelines.landing.compaction import Truncation, Version
+from pipelines.landing.errors import MirrorTaken
 from pipelines.landing.text import array_literal, timestamp_text
 from warehouse.mirror import (
     MirrorColumn,
@@ -143,14 +144,17 @@ class Mirrors:
     def load(self) -> None:
         self._by_name = {}
         self.forget_plans()
+        # A mirror of a dropped table is free for whoever has a table of that name now.
         for schema, table, relid, key, dropped in self._connection.execute(
-            "select schema_name, table_name, relid, key, dropped_at is not null from log.mirror where source = %s",
+            "select schema_name, table_name, relid, key, dropped_at is not null from log.mirror"
+            " where source = %s or dropped_at is not null",
             [self.source],
         ):
             self._by_name[schema, table] = Mirror(schema, table, relid, tuple(key), {}, dropped)
         for schema, table, name, attnum, type_name, shape, dropped in self._connection.execute(
             "select schema_name, table_name, column_name, attnum, type_name, shape, c.dropped_at is not null"
-            " from log.mirror_column c join log.mirror m using (schema_name, table_name) where m.source = %s",
+            " from log.mirror_column c join log.mirror m using (schema_name, table_name)"
+            " where m.source = %s or m.dropped_at is not null",
             [self.source],
         ):
             column = LandedColumn(name, attnum, type_name, _shape_from(shape), dropped)
@@ -186,8 +190,13 @@ class Mirrors:
     def create(
         self, schema: str, table: str, relid: int, columns: Sequence[LandedColumn], key: Sequence[str]
     ) -> Mirror:
-        """A new mirror table and its record."""
+        """A new mirror table and its record. Raises MirrorTaken if another source has a table of this name."""
         execute = self._connection.execute
+        taken = execute(
+            "select source from log.mirror where schema_name = %s and table_name = %s", [schema, table]
+        ).fetchone()
+        if taken is not None:
+            raise MirrorTaken(self.source, schema, table, owner=taken[0])
         execute(f"create schema if not exists {quote(schema_of(schema))}".encode())
         typed = [MirrorColumn(c.name, c.type_name) for c in columns]
         execute(create_sql(schema, table, typed, key).encode())
@@ -200,6 +209,18 @@ class Mirrors:
         for column in columns:
             self.record(mirror, column)
         return mirror
+
+    def adopt(self, mirror: Mirror, relid: int) -> None:
+        """A new table under the name of an old one takes its mirror over; columns then match by name, not by number."""
+        self._connection.execute(
+            "update log.mirror set source = %s, relid = %s, dropped_at = null"
+            " where schema_name = %s and table_name = %s",
+            [self.source, relid, mirror.schema, mirror.table],
+        )
+        mirror.relid, mirror.dropped = relid, False
+        for column in mirror.columns.values():
+            column.attnum = None
+            self.record(mirror, column)
 
     def record(self, mirror: Mirror, column: LandedColumn) -> None:
         """Remembers a column that was added or changed."""
@@ -288,6 +309,8 @@ class Mirrors:
             columns = [self._described(relation, i) for i in range(len(relation.columns))]
             key = [relation.columns[i].name for i in relation.key_indexes]
             mirror = self.create(relation.schema, relation.table, relation.relid, columns, key)
+        if mirror.dropped:
+            self.adopt(mirror, relation.relid)
         for i, column in enumerate(relation.columns):
             if column.name not in mirror.columns:
                 self.add_column(mirror, self._described(relation, i))

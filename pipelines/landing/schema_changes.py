@@ -91,7 +91,7 @@ def _follow_table(
             if key:
                 mirrors.create(schema, table, relid, [landed_column(column) for column in columns], key)
             return
-        _adopt(connection, mirrors, mirror, relid)
+        mirrors.adopt(mirror, relid)
     if (mirror.schema, mirror.table) != (schema, table):
         mirrors.rename(mirror, schema, table)
     _follow_columns(connection, mirrors, mirror, columns, problems)
@@ -133,18 +133,6 @@ def follow_definition(connection: Connection, mirrors: Mirrors, definition: Tabl
     )
     mirrors.forget_plans()
     return mirrors.by_relid(definition.relid)
-
-
-def _adopt(connection: Connection, mirrors: Mirrors, mirror: Mirror, relid: int) -> None:
-    """A new table under the name of an old one takes its mirror over; columns then match by name, not by number."""
-    connection.execute(
-        "update log.mirror set relid = %s, dropped_at = null where schema_name = %s and table_name = %s",
-        [relid, mirror.schema, mirror.table],
-    )
-    mirror.relid, mirror.dropped = relid, False
-    for column in mirror.columns.values():
-        column.attnum = None
-        mirrors.record(mirror, column)
 
 
 def _follow_columns(

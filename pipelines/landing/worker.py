@@ -12,7 +12,7 @@ from typing import Final
 import psycopg
 
 from cdc.catalogue import SESSION_OPTIONS, read_catalogue
-from cdc.errors import EpochMismatch, SlotGap, SlotMissing, SourceUnavailable, StreamError
+from cdc.errors import SourceUnavailable, StreamError
 from cdc.failpoints import reach
 from cdc.positions import Epoch, Position
 from cdc.slots import create_slot
@@ -21,7 +21,7 @@ from cdc.snapshot_filter import SnapshotFilter
 from cdc.snapshot_progress import SnapshotProgress
 from cdc.sources.replication import ReplicationConnection
 from cdc.sources.slot import SlotSource
-from pipelines.landing.errors import LandingError, SourceTaken
+from pipelines.landing.errors import LandingError, is_outage
 from pipelines.landing.overlap import without_overlap
 from pipelines.landing.rereads import Rereads
 from pipelines.landing.sinks.warehouse import WarehouseSink
@@ -90,12 +90,8 @@ class Landing:
         while not stop.is_set():
             try:
                 self._land(stop)
-            except (SlotMissing, SlotGap, EpochMismatch) as error:
-                self._report("stopped", str(error))
-                self._back_off.wait(stop)
             except (StreamError, LandingError, psycopg.Error) as error:
-                # Nobody but the holder of the source may speak for it in the warehouse.
-                self._report("waiting", str(error).strip(), stored=not isinstance(error, SourceTaken))
+                self._failed(error)
                 self._back_off.wait(stop)
             finally:
                 self._source.close()
@@ -106,17 +102,17 @@ class Landing:
         snapshots = self._sink.snapshots()
         whole = next((s for s in snapshots if not s.is_reread), None)
         if whole is not None and not whole.finished:
-            self._report("snapshot", None)
+            self._state("snapshot")
             if not self._load(whole, stop):
                 return
         overlap = None
         if whole is not None and whole.progress is not None and position.lsn < whole.progress.finished_lsn:
             overlap = SnapshotFilter(whole.progress)
         self._source.start(position)
-        self._report("streaming", None)
-        self._stream(
-            overlap, Rereads(self._database.name, self._database.dsn, [s for s in snapshots if s.is_reread]), stop
-        )
+        self._state("streaming")
+        self._is_well()
+        rereads = Rereads(self._database.name, self._database.dsn, [s for s in snapshots if s.is_reread])
+        self._stream(overlap, rereads, stop)
 
     def _begin(self) -> Position:
         """The first start: a slot, the epoch that begins with it, and the snapshot that comes before its stream."""
@@ -130,6 +126,7 @@ class Landing:
         for chunk in read_chunks(self._database.dsn, whole.progress):
             rows = self._sink.store_chunk(whole, chunk)
             self._back_off.reset()
+            self._is_well()
             self._heartbeat.progress(snapshot_rows=rows)
             if stop.is_set():
                 return whole.finished
@@ -155,15 +152,24 @@ class Landing:
                 snapshot, chunk = rereads.next()
                 self._heartbeat.progress(snapshot_rows=self._sink.store_chunk(snapshot, chunk))
 
-    def _report(self, state: str, error: str | None, *, stored: bool = True) -> None:
+    def _state(self, state: str, error: str | None = None) -> None:
         self._heartbeat.detail(self._database.name, state)
-        if self._heartbeat.error(error, self._database.name):
-            if error is None:
-                log.info("landing of %s goes on", self._database.name)
-            else:
-                log.error("landing of %s is %s: %s", self._database.name, state, error)
-        if stored:
-            self._sink.set_state(state, error)
+        self._sink.set_state(state, error)
+
+    def _is_well(self) -> None:
+        if self._heartbeat.error(None, self._database.name):
+            log.info("landing of %s goes on", self._database.name)
+
+    def _failed(self, error: Exception) -> None:
+        """Names the error where people look; in the warehouse too, if it answers and this process has the source."""
+        state = "waiting" if is_outage(error) else "stopped"
+        words = str(error).strip()
+        if self._heartbeat.error(words, self._database.name):
+            log.error("landing of %s is %s: %s", self._database.name, state, words)
+        try:
+            self._state(state, words)
+        except LandingError:
+            log.warning("the warehouse was not told that landing of %s is %s", self._database.name, state)
 
 
 def run(databases: Sequence[SourceDatabase], warehouse_dsn: str, heartbeat: Heartbeat, stop: threading.Event) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
-from cdc.errors import EpochMismatch
 from cdc.events import Batch, ChangeEvent, Transaction
 from cdc.failpoints import reach
 from cdc.positions import Epoch, Position, format_lsn, parse_lsn
@@ -18,8 +17,8 @@ from cdc.snapshot_progress import SnapshotProgress
 from pipelines.landing import audit
 from pipelines.landing.change_lines import COPY, ChangeLines
 from pipelines.landing.epochs import set_aside, start_epoch
-from pipelines.landing.errors import SinkUnavailable, is_refusal
-from pipelines.landing.lease import take_lease
+from pipelines.landing.errors import SinkUnavailable, SourceTaken, is_refusal
+from pipelines.landing.lease import PATIENCE, take_lease
 from pipelines.landing.mirrors import Connection, Mirrors
 from pipelines.landing.parking import PARKED_KEYS_SQL, Parked
 from pipelines.landing.schema_changes import apply_schema_change
@@ -54,10 +53,16 @@ _POSITION: Final = "select epoch, system_id, timeline, slot, lsn::text from log.
 
 
 class WarehouseSink:
-    """Lands ``source`` in the warehouse at ``dsn`` (role ``wh_owner``). Not for use by several threads at once."""
+    """Lands ``source`` in the warehouse at ``dsn`` (role ``wh_owner``). Not for use by several threads at once.
 
-    def __init__(self, dsn: str, source: str, *, unmirrored: frozenset[str] = UNMIRRORED) -> None:
+    ``patience``: seconds that ``open`` waits for another process to give the source up.
+    """
+
+    def __init__(
+        self, dsn: str, source: str, *, unmirrored: frozenset[str] = UNMIRRORED, patience: float = PATIENCE
+    ) -> None:
         self.source = source
+        self._patience = patience
         self._dsn = dsn
         self._unmirrored = unmirrored
         self._connection: Connection | None = None
@@ -94,7 +99,7 @@ class WarehouseSink:
                 keepalives_idle=10,
             )
             self._connection.prepared_max = 1000
-            take_lease(self._connection, self.source)
+            take_lease(self._connection, self.source, patience=self._patience)
             self._mirrors = Mirrors(self._connection, self.source, self._unmirrored)
             self._mirrors.load()
             return self._position(self._connection.execute(_POSITION, [self.source]).fetchone())
@@ -280,11 +285,11 @@ class WarehouseSink:
         try:
             yield
         except psycopg.Error as error:
-            self.close()
             if is_refusal(error):
                 raise
+            self.close()
             raise SinkUnavailable(self.source, error) from error
-        except EpochMismatch:
+        except SourceTaken:
             self.close()
             raise
 

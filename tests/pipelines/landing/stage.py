@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -36,6 +38,9 @@ class WarehouseDatabase:
     def dsn(self) -> str:
         return self.cluster.dsn(self.name, user="wh_owner", password=self.password)
 
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.dsn, autocommit=True)
+
     def run(self, *statements: str, parameters: list[Any] | None = None) -> list[Any]:
         """Executes each statement in autocommit; the last one's rows."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
@@ -52,7 +57,7 @@ class WarehouseDatabase:
 
     def drop(self) -> None:
         with self.cluster.connect() as connection:
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(self.name)))
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(self.name)))
 
 
 def copy_warehouse(cluster: Cluster, config: Config) -> WarehouseDatabase:
@@ -90,13 +95,51 @@ class Stage:
     def heartbeat_file(self) -> Any:
         return self.database.spool_dir.parent / "landing.json"
 
-    def start(self) -> None:
+    def sibling(self, name: str, table: str) -> SourceDatabase:
+        """The same database as another source, with a slot and a publication of its own."""
+        publication = f"{self.database.publication}_{name}"
+        self.database.run(f"create publication {publication} for table {table}")
+        return replace(self.source, name=name, slot=f"{self.database.slot}_{name}", publications=(publication,))
+
+    @contextmanager
+    def small_disk(self, cluster: Cluster, directory: Path, *, megabytes: int) -> Iterator[Path]:
+        """A file system in memory that holds the mirrors and the change log until the block ends."""
+        directory.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "tmpfs", directory], check=True)
+        data = directory / "data"
+        data.mkdir()
+        cluster.account.own(data)
+        name = f"small_{self.target.name}"
+        try:
+            with cluster.connect() as connection:
+                connection.execute(f"create tablespace {name} location '{data}'".encode())
+            moved = self.target.run(
+                "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+                " where c.relkind = 'r' and (n.nspname like 'raw_%' or c.relname like 'change_log_2%')"
+            )
+            with cluster.connect(self.target.name) as connection:
+                for (table,) in moved:
+                    connection.execute(f"alter table {table} set tablespace {name}".encode())
+            yield directory
+        finally:
+            self.close()
+            self.target.drop()
+            with cluster.connect() as connection:
+                connection.execute(f"drop tablespace if exists {name}".encode())
+            subprocess.run(["umount", directory], check=True)
+
+    def start(self, *others: SourceDatabase) -> None:
         self._stop.clear()
         self._failure = None
 
         def land() -> None:
             try:
-                run([self.source], self.target.dsn, Heartbeat(self.heartbeat_file, "landing", every=0), self._stop)
+                run(
+                    [self.source, *others],
+                    self.target.dsn,
+                    Heartbeat(self.heartbeat_file, "landing", every=0),
+                    self._stop,
+                )
             except BaseException as failure:
                 self._failure = failure
 
@@ -109,8 +152,8 @@ class Stage:
         self.wait_for(lambda: self.state() == "streaming", "the stream")
         return self
 
-    def state(self) -> str | None:
-        rows = self.target.run("select state from log.source_state where source = 'test'")
+    def state(self, source: str = "test") -> str | None:
+        rows = self.target.run("select state from log.source_state where source = %s", parameters=[source])
         return rows[0][0] if rows else None
 
     def stop(self) -> None:
