@@ -143,29 +143,32 @@ begin
     -- Deliveries that arrived after their aggregate was blocked are put behind the blocker the first time they are
     -- met, so that no later claim reads them again.
     loop
+        -- An array, not a join: on a queue that was empty when its statistics were taken the planner drives the join
+        -- from the table and reads the candidates again for each of its rows (3 s a claim on 20,000 rows).
         update stream.delivery d
         set held = true
-        from (
-            select c.id
-            from (
-                select r.id, r.producer, r.aggregate_type, r.aggregate_id
-                from stream.delivery r
-                where r.consumer = p_consumer and not r.held
-                order by r.id
-                limit least(p_max_events, 500)
-            ) as c
-            where exists (
-                select
-                from stream.delivery b
-                where b.consumer = p_consumer
-                  and b.aggregate_id = c.aggregate_id
-                  and b.producer = c.producer
-                  and b.aggregate_type = c.aggregate_type
-                  and b.id < c.id
-                  and (b.next_attempt_at is not null or b.parked_at is not null)
-            )
-        ) as behind
-        where d.consumer = p_consumer and not d.held and d.id = behind.id;
+        where d.consumer = p_consumer
+          and not d.held
+          and d.id = any(array(
+              select c.id
+              from (
+                  select r.id, r.producer, r.aggregate_type, r.aggregate_id
+                  from stream.delivery r
+                  where r.consumer = p_consumer and not r.held
+                  order by r.id
+                  limit least(p_max_events, 500)
+              ) as c
+              where exists (
+                  select
+                  from stream.delivery b
+                  where b.consumer = p_consumer
+                    and b.aggregate_id = c.aggregate_id
+                    and b.producer = c.producer
+                    and b.aggregate_type = c.aggregate_type
+                    and b.id < c.id
+                    and (b.next_attempt_at is not null or b.parked_at is not null)
+              )
+          ));
         get diagnostics late = row_count;
         exit when late = 0;
     end loop;
