@@ -125,6 +125,8 @@ class SetParent(Command):
 @command(SetParent, resource="contacts.account", target="account_uuid")
 def set_parent(ctx: Context, cmd: SetParent) -> Account:
     account = Account.objects.for_update(ctx, cmd.account_uuid)
+    if cmd.parent_id == account.pk:
+        raise Invalid("parent_id", "cycle", f"Account {account.account_number} would become its own ancestor.")
     if cmd.parent_id is not None:
         referred_account(ctx, cmd.parent_id, "parent_id")
     return _changed(ctx, account, {"parent_id": cmd.parent_id})

@@ -88,7 +88,7 @@ class UnrelateAccount(Command):
 def unrelate_account(ctx: Context, cmd: UnrelateAccount) -> Account:
     account = Account.objects.for_update(ctx, cmd.account_uuid)
     relationship = AccountRelationship.objects.filter(
-        from_account=account, to_account_uuid=cmd.to_account, kind=cmd.kind
+        from_account=account, to_account_id=cmd.to_account, kind=cmd.kind
     ).first()
     if relationship is None:
         raise Invalid("to_account", "unknown", f"The account is not {cmd.kind} {cmd.to_account}.")

@@ -39,6 +39,8 @@ class UpdateProductCategory(Command):
 def update_product_category(ctx: Context, cmd: UpdateProductCategory) -> ProductCategory:
     category = ProductCategory.objects.for_update(ctx, cmd.id)
     values = cmd.given()
+    if values.get("parent_id") == category.pk:
+        raise Invalid("parent_id", "cycle", f"Category {category.name} would become its own ancestor.")
     check_category(values.get("parent_id"), "parent_id")
     category.change(**values)
     return category
