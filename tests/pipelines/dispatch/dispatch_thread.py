@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cdc.sources.port import Source
 from cdc.sources.reader import Limits
 from pipelines.dispatch.worker import run
 from pipelines.runtime import Heartbeat
@@ -26,12 +27,23 @@ def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
 
 class DispatchThread:
     def __init__(self, source: SourceDatabase, stream: StreamDatabase, directory: Path, **limits: Any) -> None:
+        reader = source.source(directory, limits=Limits(idle_seconds=0.2, **limits), slot_timeout=1)
+        self._start([reader], stream, directory)
+
+    @classmethod
+    def of(cls, sources: Sequence[Source], stream: StreamDatabase, directory: Path) -> DispatchThread:
+        """Dispatch of sources made elsewhere."""
+        worker = cls.__new__(cls)
+        worker._start(sources, stream, directory)
+        return worker
+
+    def _start(self, sources: Sequence[Source], stream: StreamDatabase, directory: Path) -> None:
         self._heartbeat = directory / "dispatch.json"
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=run,
             args=[
-                [source.source(directory, limits=Limits(idle_seconds=0.2, **limits), slot_timeout=1)],
+                sources,
                 stream.dsn("hw_dispatch"),
                 Heartbeat(self._heartbeat, "dispatch", every=0),
                 self._stop,
