@@ -149,8 +149,10 @@ def _single(spec: CommandSpec, cmd: Command, ctx: Context) -> Answer:
     if isinstance(result, Versioned):
         if spec.target is None:
             ctx.check_created(result)
-        body = resource_of(type(result)).serialise(result)
-        return Answer(201 if spec.verb is None else 200, body, result.version)
+        resource = resource_of(type(result))
+        # Read again: the answer shows what the database made of it (scale of decimals, columns set by triggers).
+        row = resource.model._default_manager.prefetch_related(*resource.prefetch).get(pk=result.pk)
+        return Answer(201 if spec.verb is None else 200, resource.serialise(row), row.version)
     if isinstance(result, BaseModel):
         return Answer(200, result.model_dump_json().encode())
     raise RegistryError(f"{spec.name} must return a row or a pydantic model, not {type(result).__name__}.")
