@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from cdc.errors import EpochMismatch, SlotGap, SlotInUse, SlotMissing, SourceUnavailable
+from cdc.errors import EpochMismatch, PublicationMismatch, SlotGap, SlotInUse, SlotMissing, SourceUnavailable
 from cdc.events import Batch, Item, Transaction
 from cdc.keys import KeyHistory
 from cdc.pgoutput import Decoder
@@ -54,7 +54,7 @@ class SlotSource:
     def start(self, stored: Position | None) -> None:
         """Begin after ``stored``, or at the slot's own position if None. May be called again after any error.
 
-        Raises SlotMissing, SlotGap, EpochMismatch, SlotInUse or SourceUnavailable.
+        Raises SlotMissing, SlotGap, EpochMismatch, SlotInUse, PublicationMismatch or SourceUnavailable.
         """
         self.close()
         try:
@@ -168,6 +168,7 @@ class SlotSource:
         ) as catalogue:
             slot = self._wait_for_slot(catalogue, stored)
             confirmed = self._check_slot(slot, stored, system)
+            self._check_publications(catalogue)
             keys = KeyHistory(self._dsn, catalogue)
         lsn = stored.lsn if stored is not None else confirmed
         connection.start(self.slot, lsn, self._publications)
@@ -175,6 +176,13 @@ class SlotSource:
             self.name, keys, xid_reference=keys.next_xid, publications=frozenset(self._publications)
         )
         return lsn
+
+    def _check_publications(self, catalogue: psycopg.Connection[dict[str, Any]]) -> None:
+        """PostgreSQL 18 streams nothing of a publication that is absent, without an error."""
+        present = {row["pubname"] for row in catalogue.execute("select pubname from pg_catalog.pg_publication")}
+        for name in self._publications:
+            if name not in present:
+                raise PublicationMismatch(name, missing=(), extra=(), exists=False)
 
     def _check_slot(self, slot: dict[str, Any], stored: Position | None, system: System) -> int:
         """The slot's confirmed position, once it is certain that it can deliver all that follows ``stored``."""

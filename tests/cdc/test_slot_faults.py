@@ -12,7 +12,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cdc.errors import EpochMismatch, SlotBlocked, SlotGap, SlotInUse, SlotMissing, SourceUnavailable
+from cdc.errors import (
+    EpochMismatch,
+    PublicationMismatch,
+    SlotBlocked,
+    SlotGap,
+    SlotInUse,
+    SlotMissing,
+    SourceUnavailable,
+)
 from cdc.events import ChangeEvent
 from cdc.positions import Position, format_lsn
 from cdc.slots import create_slot, drop_slot, read_epoch, slot_state
@@ -195,6 +203,11 @@ def test_a_dropped_slot_is_named_with_what_may_be_gone(accounts: Database) -> No
         SlotMissing, match=rf"{accounts.slot} does not exist.*{format_lsn(stored.lsn)}.*headwater repair"
     ):
         source.start(stored)
+
+
+def test_an_absent_publication_is_told_before_anything_is_missed(accounts: Database) -> None:
+    with pytest.raises(PublicationMismatch, match="Publication absent does not exist"):
+        accounts.source(publications=[accounts.publication, "absent"]).start(None)
 
 
 def test_a_slot_that_moved_past_the_stored_position_is_a_gap_with_both_ends(accounts: Database) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from cdc.ddl import install
 from cdc.errors import SpoolError
 from cdc.events import UNCHANGED, ChangeEvent, Message
 from cdc.positions import parse_lsn
 from cdc.sources.slot import Limits
-from tests.cdc.database import Database, items_of, messages, read_changes, read_until, wait_for
+from tests.cdc.database import Database, items_of, messages, read_changes, read_until, schema_changes, wait_for
 
 
 @pytest.fixture
@@ -183,6 +184,7 @@ def test_reading_stops_when_enough_is_queued_and_the_rest_still_comes(accounts: 
 
 
 def test_a_large_transaction_comes_alone_from_disk_and_reads_the_same_each_time(accounts: Database) -> None:
+    install(accounts.connect())
     accounts.run("insert into account values (0, 'small before')")
     with psycopg.connect(accounts.dsn) as connection:
         connection.execute("select pg_logical_emit_message(true, 'headwater.audit', '{}')")
@@ -198,10 +200,11 @@ def test_a_large_transaction_comes_alone_from_disk_and_reads_the_same_each_time(
     (large,) = batches[1].transactions
     once, twice = list(large.items), list(large.items)
     assert once == twice
-    assert len(large.items) == len(once) == 3002
+    assert len(large.items) == len(once) == 3003
+    assert [change.table for change in schema_changes(once)] == ["late"]
     assert large.items[0] == once[0]
     assert large.items[-1] == once[-1]
-    assert [getattr(item, "seq", None) for item in once] == [0, *range(3001)]
+    assert [getattr(item, "seq", None) for item in once] == [0, *range(3000), 3000, 3000]
     assert isinstance(once[-1], ChangeEvent)
     assert (once[-1].relation.table, once[-1].after) == ("late", ["1", "late"])
     (after,) = items_of(batches[2:])
