@@ -9,6 +9,7 @@ from django.db.models import F, Q
 
 from transactional.kernel.base import BusinessModel, ScopedModel, address, currency, key, money
 from transactional.kernel.lifecycle import Lifecycle, Transition
+from transactional.kernel.money import not_negative
 
 ACCOUNT_TYPES = ("Customer", "Vendor", "Partner", "Prospect")
 ACTIVE, INACTIVE, ON_HOLD = STATUSES = ("Active", "Inactive", "On Hold")
@@ -69,19 +70,23 @@ class Account(ScopedModel):
                 violation_error_message="An account's status is Active, Inactive or On Hold.",
             ),
             models.CheckConstraint(
-                condition=Q(status=ON_HOLD, status_before_hold__in=(ACTIVE, INACTIVE))
+                condition=Q(status=ON_HOLD, status_before_hold__isnull=False, status_before_hold__in=(ACTIVE, INACTIVE))
                 | (~Q(status=ON_HOLD) & Q(status_before_hold__isnull=True)),
                 name="account_status_before_hold_while_on_hold",
                 violation_error_message="The status before a hold is kept exactly while the account is On Hold.",
             ),
             models.CheckConstraint(
                 condition=Q(primary_contact_kind__isnull=True, primary_contact_id__isnull=True)
-                | Q(primary_contact_kind__in=PRIMARY_CONTACT_KINDS, primary_contact_id__isnull=False),
+                | Q(
+                    primary_contact_kind__isnull=False,
+                    primary_contact_kind__in=PRIMARY_CONTACT_KINDS,
+                    primary_contact_id__isnull=False,
+                ),
                 name="account_primary_contact_whole",
                 violation_error_message="A primary contact is a contact or an employee, with its id.",
             ),
             models.CheckConstraint(
-                condition=Q(annual_revenue__isnull=True) | Q(annual_revenue__gte=0),
+                condition=not_negative("annual_revenue", nullable=True),
                 name="account_annual_revenue_not_negative",
                 violation_error_message="Annual revenue cannot be negative.",
             ),

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from transactional.kernel.base import ScopedModel, address, currency, key, money
+from transactional.kernel.money import MAX_AMOUNT, not_negative
 
 DEFAULT_CREDIT_LIMIT = Decimal(10000)
 DEFAULT_PAYMENT_TERMS = "Net 30"
@@ -40,9 +41,14 @@ class AccountProfile(ScopedModel):
         db_table = "account_profile"
         constraints = [
             models.CheckConstraint(
-                condition=Q(credit_limit__gte=0),
+                condition=not_negative("credit_limit"),
                 name="account_profile_credit_limit_not_negative",
                 violation_error_message="A credit limit cannot be negative.",
+            ),
+            models.CheckConstraint(
+                condition=Q(balance_due__gte=-MAX_AMOUNT, balance_due__lte=MAX_AMOUNT),
+                name="account_profile_balance_due_a_number",
+                violation_error_message="A balance is a number.",
             ),
             models.CheckConstraint(
                 condition=Q(on_credit_hold=True, hold_reason__isnull=False, hold_since__isnull=False)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from transactional.kernel.base import BusinessModel, currency, money
+from transactional.kernel.money import not_negative
 
 
 class ProductCategory(BusinessModel):
@@ -52,12 +53,12 @@ class Product(BusinessModel):
         db_table = "product"
         constraints = [
             models.CheckConstraint(
-                condition=Q(standard_cost__gte=0),
+                condition=not_negative("standard_cost"),
                 name="product_standard_cost_not_negative",
                 violation_error_message="A standard cost cannot be negative.",
             ),
             models.CheckConstraint(
-                condition=Q(list_price__isnull=True) | Q(list_price__gte=0),
+                condition=not_negative("list_price", nullable=True),
                 name="product_list_price_not_negative",
                 violation_error_message="A list price cannot be negative.",
             ),
@@ -85,7 +86,7 @@ class ProductPrice(BusinessModel):
         db_table = "product_price"
         constraints = [
             models.CheckConstraint(
-                condition=Q(amount__gte=0),
+                condition=not_negative("amount"),
                 name="product_price_amount_not_negative",
                 violation_error_message="A price cannot be negative.",
             ),

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 
 from transactional.kernel.base import BusinessModel, ScopedModel, address, currency, key, money
 from transactional.kernel.lifecycle import Lifecycle, Transition
+from transactional.kernel.money import MAX_AMOUNT, not_negative
 from transactional.orders.amounts import line_net
 
 DRAFT, CONFIRMED, SHIPPED, CLOSED, CANCELLED = STATUSES = ("draft", "confirmed", "shipped", "closed", "cancelled")
@@ -116,17 +117,17 @@ class SalesOrder(ScopedModel):
                 violation_error_message="An order comes online, from a reseller or direct.",
             ),
             models.CheckConstraint(
-                condition=Q(sub_total__gte=0),
+                condition=not_negative("sub_total"),
                 name="sales_order_sub_total_not_negative",
                 violation_error_message="A subtotal cannot be negative.",
             ),
             models.CheckConstraint(
-                condition=Q(tax_amount__gte=0),
+                condition=not_negative("tax_amount"),
                 name="sales_order_tax_amount_not_negative",
                 violation_error_message="Tax cannot be negative.",
             ),
             models.CheckConstraint(
-                condition=Q(freight__gte=0),
+                condition=not_negative("freight"),
                 name="sales_order_freight_not_negative",
                 violation_error_message="Freight cannot be negative.",
             ),
@@ -186,12 +187,12 @@ class SalesOrderLine(BusinessModel):
                 violation_error_message="Lines are numbered from one.",
             ),
             models.CheckConstraint(
-                condition=Q(quantity__gt=0),
+                condition=Q(quantity__gt=0, quantity__lte=MAX_AMOUNT),
                 name="sales_order_line_quantity_positive",
                 violation_error_message="A quantity must be above zero.",
             ),
             models.CheckConstraint(
-                condition=Q(unit_price__gte=0),
+                condition=not_negative("unit_price"),
                 name="sales_order_line_unit_price_not_negative",
                 violation_error_message="A unit price cannot be negative.",
             ),

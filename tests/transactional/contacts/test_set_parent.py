@@ -97,6 +97,4 @@ def test_the_database_refuses_a_loop_that_arrives_in_one_statement(world):
     columns += ", version, created_at, updated_at, custom"
     one = "(%s, %s, 'x', 'Prospect', 'Active', 0, 'USD', %s, 1, now(), now(), '{}')"
     with world.as_role("hw_contacts") as connection, pytest.raises(psycopg.errors.CheckViolation, match="ancestor"):
-        connection.execute(
-            f"insert into account ({columns}) values {one}, {one}".encode(), [a, "X-1", b, b, "X-2", a]
-        )
+        connection.execute(f"insert into account ({columns}) values {one}, {one}".encode(), [a, "X-1", b, b, "X-2", a])
