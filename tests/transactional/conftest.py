@@ -42,6 +42,7 @@ def world(installation: Config, oltp: Cluster) -> Iterator[World]:
         provisioning.grant_connect(server, name, settings.HEADWATER_SERVICES)
     for alias in _aliases():
         connections.settings[alias]["NAME"] = name
+    tokens.publish_keys(settings.HEADWATER_JWKS)
     yield World(oltp, name, installation)
     connections.close_all()
     for alias in _aliases():

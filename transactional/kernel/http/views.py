@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.core.exceptions import RequestDataTooBig
+from django.db.utils import Error as DatabaseError
 from django.http import HttpResponse
 from rest_framework import exceptions
 from rest_framework.parsers import JSONParser
@@ -16,6 +18,7 @@ from rest_framework.views import APIView
 from uuid_utils.compat import uuid7
 
 from transactional.kernel.context import Context
+from transactional.kernel.dberrors import problem_of
 from transactional.kernel.execution import run
 from transactional.kernel.http.answers import refuse, respond
 from transactional.kernel.http.authentication import authenticate, bearer
@@ -64,6 +67,8 @@ class ServiceView(APIView):
             exc = MethodNotAllowed(str(exc.detail), headers={"Allow": ", ".join(self.allowed_methods)})
         elif isinstance(exc, RequestDataTooBig):
             exc = TooLarge("The body is too large; split it.")
+        elif isinstance(exc, (DatabaseError, psycopg.Error)):
+            exc = problem_of(exc) or exc
         if not isinstance(exc, Problem):
             raise exc
         return refuse(exc, self.request._request)
