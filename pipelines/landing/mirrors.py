@@ -305,6 +305,9 @@ class Mirrors:
         if not relation.key_indexes or not self.is_mirrored(relation.table):
             return None
         mirror = self.named(relation.schema, relation.table)
+        if mirror is None and (renamed := self.by_relid(relation.relid)) is not None:
+            self.rename(renamed, relation.schema, relation.table)
+            mirror = renamed
         if mirror is None:
             columns = [self._described(relation, i) for i in range(len(relation.columns))]
             key = [relation.columns[i].name for i in relation.key_indexes]

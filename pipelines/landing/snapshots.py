@@ -33,7 +33,10 @@ _SELECT: Final = (
 
 @dataclass(slots=True)
 class Snapshot:
-    """One row of ``log.snapshot``. ``progress`` is None for a re-read that has not begun."""
+    """One row of ``log.snapshot``. ``progress`` is None for a re-read that has not begun.
+
+    ``begun``: relation id → the names under which the table's rows are in the change log (it may be renamed meanwhile).
+    """
 
     snapshot_id: int
     purpose: str
@@ -41,7 +44,7 @@ class Snapshot:
     stamp_lsn: int
     stamp_seq: int
     progress: SnapshotProgress | None
-    begun: list[str]
+    begun: dict[str, list[str]]
     finished: bool
 
     @property
@@ -76,14 +79,13 @@ def prepare_table(
 ) -> None:
     """Before a table's first rows: the mirror has its columns, what an earlier attempt left is out of the way."""
     table = chunk.table
-    if table.qualified_name in snapshot.begun:
+    for name in snapshot.begun.pop(str(table.relid), []):
+        schema, _, table_name = name.partition(".")
         connection.execute(
             "delete from log.change_log where source = %s and epoch = %s and op = 'r' and schema_name = %s"
             " and table_name = %s and lsn = %s and seq = %s",
-            [mirrors.source, epoch, table.schema, table.table, format_lsn(snapshot.stamp_lsn), snapshot.stamp_seq],
+            [mirrors.source, epoch, schema, table_name, format_lsn(snapshot.stamp_lsn), snapshot.stamp_seq],
         )
-    else:
-        snapshot.begun.append(table.qualified_name)
     if snapshot.is_reread:
         return
     mirror = follow_definition(connection, mirrors, table)
@@ -119,13 +121,17 @@ def transaction_of(snapshot: Snapshot, chunk: SnapshotChunk, mirrors: Mirrors) -
     return Transaction(chunk.progress.source, 0, 0, 0, time.time_ns() // 1000, events)
 
 
-def store_progress(connection: Connection, snapshot: Snapshot, progress: SnapshotProgress, rows: int) -> None:
+def store_progress(connection: Connection, snapshot: Snapshot, chunk: SnapshotChunk, rows: int) -> None:
+    progress = chunk.progress
+    names = snapshot.begun.setdefault(str(chunk.table.relid), [])
+    if chunk.table.qualified_name not in names:
+        names.append(chunk.table.qualified_name)
     connection.execute(
         "update log.snapshot set progress = %s, begun = %s, rows = rows + %s,"
         " finished_at = case when %s then clock_timestamp() end, finished_lsn = %s where snapshot_id = %s",
         [
             progress.to_json(),
-            snapshot.begun,
+            orjson.dumps(snapshot.begun).decode(),
             rows,
             progress.done,
             format_lsn(progress.finished_lsn) if progress.done else None,
@@ -170,4 +176,4 @@ def _stamped(snapshot: Snapshot, chunk: SnapshotChunk, mirror: Mirror | None) ->
 def _snapshot(row: tuple[Any, ...]) -> Snapshot:
     snapshot_id, purpose, relid, stamp_lsn, stamp_seq, progress, begun, finished = row
     parsed = None if progress is None else SnapshotProgress.from_json(orjson.dumps(progress).decode())
-    return Snapshot(snapshot_id, purpose, relid, parse_lsn(stamp_lsn), stamp_seq, parsed, list(begun), finished)
+    return Snapshot(snapshot_id, purpose, relid, parse_lsn(stamp_lsn), stamp_seq, parsed, begun, finished)

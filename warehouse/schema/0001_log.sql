@@ -160,8 +160,8 @@ create table log.mirror_column (
 );
 
 -- Reads of whole tables: the initial load, a repair, or a re-read after a schema change that rewrote rows. progress is
--- cdc.snapshot_progress.SnapshotProgress, stored with each chunk's rows; begun names the tables whose rows are here, so
--- that a table which begins anew is cleared first. stamp_* is the schema change's position, which re-read rows carry.
+-- cdc.snapshot_progress.SnapshotProgress, stored with each chunk's rows; begun names the tables whose rows are here, by
+-- relation id, so that a table which begins anew is cleared first. stamp_* is the schema change's position, which re-read rows carry.
 create table log.snapshot (
     snapshot_id bigint generated always as identity primary key,
     source text not null,
@@ -171,7 +171,7 @@ create table log.snapshot (
     stamp_lsn pg_lsn not null default '0/0',
     stamp_seq int not null default 0,
     progress jsonb,
-    begun text [] not null default '{}',
+    begun jsonb not null default '{}',
     rows bigint not null default 0,
     started_at timestamptz not null default now(),
     finished_at timestamptz,

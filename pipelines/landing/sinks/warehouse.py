@@ -194,7 +194,7 @@ class WarehouseSink:
     def _store_chunk(self, snapshot: Snapshot, chunk: SnapshotChunk, careful: bool) -> int:
         kind = "reread" if snapshot.is_reread else "snapshot"
         reach("snapshot.before_chunk")
-        begun = list(snapshot.begun)
+        begun = {relid: list(names) for relid, names in snapshot.begun.items()}
         try:
             with self._transaction() as (stored, parked):
                 if chunk.first and chunk.table.columns:
@@ -205,7 +205,7 @@ class WarehouseSink:
                 mirror = None if snapshot.is_reread else self.mirrors.by_relid(chunk.table.relid)
                 if mirror is not None and completes_table(chunk):
                     finish_table(self.connection, mirror, timestamp_text(transaction.committed_at))
-                store_progress(self.connection, snapshot, chunk.progress, rows)
+                store_progress(self.connection, snapshot, chunk, rows)
                 reach(f"{kind}.before_commit")
         except BaseException:
             snapshot.begun = begun

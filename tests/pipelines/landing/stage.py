@@ -187,15 +187,15 @@ class Stage:
         )
         self.caught_up()
 
-    def wait_for(self, condition: Callable[[], Any], what: str) -> Any:
-        deadline = time.monotonic() + DEADLINE
+    def wait_for(self, condition: Callable[[], Any], what: str, *, seconds: float = DEADLINE) -> Any:
+        deadline = time.monotonic() + seconds
         while True:
             if self._failure is not None:
                 raise self._failure
             value = condition()
             if value:
                 return value
-            assert time.monotonic() < deadline, f"waited {DEADLINE} s for {what}; {self.heartbeat_text()}"
+            assert time.monotonic() < deadline, f"waited {seconds} s for {what}; {self.heartbeat_text()}"
             time.sleep(0.02)
 
     def heartbeat_text(self) -> str:
