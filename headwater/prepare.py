@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
@@ -61,12 +62,15 @@ def administrator(home: Home) -> None:
 
 
 def marts(home: Home) -> None:
-    """Builds every model once landing has made the mirrors that they stand on."""
-    from warehouse.compile import build
+    """Builds every model once landing has made the mirrors that they stand on, and compiles the hot lane's SQL."""
+    from warehouse.compile import build, compile_hot
 
     settings = config.current()
-    await_mirrors(settings)
-    build(settings.warehouse_url(), tests=False, target=home.dbt)
+    with ThreadPoolExecutor(1) as pool:
+        compiled = pool.submit(compile_hot, home.hot)
+        await_mirrors(settings)
+        build(settings.warehouse_url(), tests=False, target=home.dbt)
+        compiled.result()
     fingerprint.record(home, "marts")
 
 

@@ -138,14 +138,16 @@ def test_a_foreground_run_that_is_killed_leaves_nothing_running(neighbour: Stack
     eventually(lambda: neighbour.supervisor() is None and not remains(neighbour.home), timeout=60)
 
 
-@pytest.mark.parametrize("point", ["before_clusters", "before_prepare", "after_prepare", "before_workers", "running"])
-def test_a_start_killed_at_any_point_is_completed_by_the_next(neighbour: Stack, point: str) -> None:
+def test_a_start_killed_again_and_again_is_completed_by_the_next(neighbour: Stack) -> None:
     prepared = read_json(neighbour.home.prepared)
     write_json(neighbour.home.prepared, prepared | {"databases": "of another version"})
     try:
-        neighbour.environment["HEADWATER_FAILPOINT"] = f"supervisor.{point}"
-        neighbour.run("up", "--detach", "--no-demo", check=False)
-        eventually(lambda: neighbour.supervisor() is None, what=f"killed at {point}")
+        for point in ("before_clusters", "before_prepare", "after_prepare", "before_workers", "running"):
+            neighbour.environment["HEADWATER_FAILPOINT"] = f"supervisor.{point}"
+            neighbour.run("up", "--detach", "--no-demo", check=False)
+            eventually(lambda: neighbour.supervisor() is None, what=f"killed at {point}")
+            if point in ("before_clusters", "before_prepare"):
+                assert read_json(neighbour.home.prepared) != prepared
     finally:
         del neighbour.environment["HEADWATER_FAILPOINT"]
     neighbour.up()
