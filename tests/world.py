@@ -24,6 +24,7 @@ class World:
     database: str
     config: Config
     delivered: dict[str, set[UUID]] = field(default_factory=dict)
+    _connection: psycopg.Connection[dict[str, Any]] | None = None
 
     def superuser(self) -> psycopg.Connection[dict[str, Any]]:
         """An autocommit connection that may do anything; rows are dictionaries."""
@@ -35,8 +36,9 @@ class World:
         return psycopg.connect(dsn, autocommit=True)
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        with self.superuser() as connection:
-            return connection.execute(query.encode(), parameters).fetchall()
+        if self._connection is None or self._connection.closed:
+            self._connection = self.superuser()
+        return self._connection.execute(query.encode(), parameters).fetchall()
 
     def count(self, table: str) -> int:
         """Rows of ``schema.table``."""
