@@ -10,8 +10,15 @@ import pytest
 from headwater.config import Config, Server, new_passwords
 from headwater.embedded.postgres import Cluster
 from headwater.provision.warehouse import provision
+from pipelines.landing import worker
 from tests.cdc.database import Database, make_database
 from tests.pipelines.landing.stage import Stage, WarehouseDatabase, copy_warehouse
+
+
+@pytest.fixture(autouse=True)
+def prompt_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Landing looks more often whether to stop: half a second for each test adds up."""
+    monkeypatch.setattr(worker, "READ_TIMEOUT", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -178,13 +178,14 @@ def test_each_change_belongs_to_the_latest_audit_message_before_it(stage: Stage)
     ]
 
 
-@pytest.mark.parametrize("content", ["not json", '["a list"]', r'{"actor": "x", "reason": "nul \u0000"}', r'"\ud800"'])
-def test_a_malformed_audit_message_is_kept_and_stops_nothing(stage: Stage, content: str) -> None:
+def test_malformed_audit_messages_are_kept_and_stop_nothing(stage: Stage) -> None:
     stage.prepare(ACCOUNT, publish=("contacts.account",))
     stage.streaming()
-    stage.database.run(f"select pg_logical_emit_message(true, 'headwater.audit', '{content}')")
+    contents = ["not json", '["a list"]', r'{"actor": "x", "reason": "nul \u0000"}', r'"\ud800"']
+    stage.database.run(*[f"select pg_logical_emit_message(true, 'headwater.audit', '{c}')" for c in contents])
     stage.caught_up()
-    assert stage.target.run("select actor, content #>> '{}' from log.transactions") == [(None, content)]
+    kept = stage.target.run("select actor, content #>> '{}' from log.transactions order by lsn")
+    assert kept == [(None, content) for content in contents]
 
 
 def test_every_consumer_is_queued_each_batch_with_changes_and_woken(stage: Stage) -> None:
