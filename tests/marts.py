@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,8 +94,8 @@ def hot_manifest() -> Path:
 
 
 def dbt_target(name: str) -> Path:
-    """A folder that keeps dbt's parse from run to run; it belongs to this checkout and is never committed."""
-    return PROJECT / "target" / f"tests-{name}"
+    """A folder that keeps dbt's parse from run to run, one for each test process; it is never committed."""
+    return PROJECT / "target" / f"tests-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{name}"
 
 
 def seed() -> list[Change]:

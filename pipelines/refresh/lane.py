@@ -26,6 +26,10 @@ REBUILD_ABOVE: Final = 5_000
 GROUP_CHANGES: Final = 20_000
 """Changes of the batches claimed together, about; the first batch is claimed whatever its size."""
 
+BY_KEYS: Final = "set enable_seqscan = off"
+"""Of the lane's session: whatever the planner guesses of a batch's size, it goes through indexes. A recursive query is
+guessed ten times too large, which would read small tables whole and then, as they grow, still read them whole."""
+
 
 @dataclass(slots=True)
 class Pass:
@@ -53,6 +57,7 @@ class Lane:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         # Never a plan made for other keys or for a smaller table: planning costs less than one wrong scan.
         connection.prepare_threshold = None
+        connection.execute(BY_KEYS)
         self._connection = connection
         self._raw = psycopg.RawCursor(connection)
         self._program = program
@@ -177,6 +182,7 @@ class Lane:
         out; that is all there is to do if the rebuild was only for many keys, else the model waits for another try.
         """
         try:
+            self._connection.execute("set local enable_seqscan = on")
             self._write(model, model.delete_all, model.insert_all, [])
         except psycopg.Error as error:
             self._park_model_or_raise(model, error, parked, done)

@@ -44,6 +44,7 @@ def run(warehouse_dsn: str, target: Path, heartbeat: Heartbeat, stop: Stop) -> N
             if heartbeat.error(str(error).strip()):
                 log.warning("refresh waits: %s", str(error).strip())
             back_off.wait(stop)
+    heartbeat.beat(force=True)
 
 
 def drain(warehouse_dsn: str, target: Path) -> list[Pass]:

@@ -1,15 +1,7 @@
-with lines as (
-    select * from {{ ref('stg_orders__sales_order_line') }}
-),
-
 -- numeric multiplication is exact, so none of these amounts is rounded
-priced as (
-    select
-        *,
-        quantity * unit_price as line_gross,
-        quantity * unit_price * discount as line_discount,
-        quantity * unit_price * (1 - discount) as line_net
-    from lines
-)
-
-select * from priced
+select
+    *,
+    quantity * unit_price as line_gross,
+    quantity * unit_price * discount as line_discount,
+    quantity * unit_price * (1 - discount) as line_net
+from {{ ref('stg_orders__sales_order_line') }}

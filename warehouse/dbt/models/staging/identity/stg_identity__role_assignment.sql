@@ -1,15 +1,7 @@
-with source as (
-    select * from {{ source('identity', 'role_assignment') }}
-    where not _deleted
-),
-
-renamed as (
-    select
-        id as role_assignment_id,
-        user_id,
-        role,
-        _committed_at as committed_at
-    from source
-)
-
-select * from renamed
+select
+    id as role_assignment_id,
+    user_id,
+    role,
+    _committed_at as committed_at
+from {{ source('identity', 'role_assignment') }}
+where not _deleted

@@ -1,19 +1,11 @@
-with source as (
-    select * from {{ source('identity', 'territory') }}
-    where not _deleted
-),
-
-renamed as (
-    select
-        id as territory_id,
-        name as territory_name,
-        country_code,
-        group_name as territory_group,
-        version,
-        created_at,
-        updated_at,
-        _committed_at as committed_at
-    from source
-)
-
-select * from renamed
+select
+    id as territory_id,
+    name as territory_name,
+    country_code,
+    group_name as territory_group,
+    version,
+    created_at,
+    updated_at,
+    _committed_at as committed_at
+from {{ source('identity', 'territory') }}
+where not _deleted

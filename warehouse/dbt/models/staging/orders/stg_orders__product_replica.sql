@@ -1,19 +1,11 @@
-with source as (
-    select * from {{ source('orders', 'product_replica') }}
-    where not _deleted
-),
-
-renamed as (
-    select
-        product_id,
-        sku,
-        name as product_name,
-        is_active,
-        list_price,
-        currency,
-        replica_version,
-        _committed_at as committed_at
-    from source
-)
-
-select * from renamed
+select
+    product_id,
+    sku,
+    name as product_name,
+    is_active,
+    list_price,
+    currency,
+    replica_version,
+    _committed_at as committed_at
+from {{ source('orders', 'product_replica') }}
+where not _deleted
