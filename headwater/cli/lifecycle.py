@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from headwater import config, proc
 from headwater.cli.errors import Refused
@@ -120,8 +121,19 @@ def addresses(home: Home) -> str:
     if home.login.exists():
         login = dict(line.split(": ", 1) for line in home.login.read_text().splitlines() if ": " in line)
         lines.append(f"  Login      {login.get('username')} / {login.get('password')}   (kept in {home.login})")
-    lines += ["", "  Try        headwater token --user admin      headwater status", ""]
+    lines += ["", f"  Try        {_program()} token --user admin      {_program()} status", ""]
     return "\n".join(lines)
+
+
+def _program() -> str:
+    """This command as a person in the working directory would type it."""
+    typed = Path(sys.argv[0])
+    if typed.name != "headwater":
+        return "headwater"
+    try:
+        return str(typed.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(typed)
 
 
 def _spawn(home: Home, *, with_us: bool) -> subprocess.Popen[bytes]:
