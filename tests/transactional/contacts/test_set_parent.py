@@ -7,8 +7,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from django.db import connections
 
 from tests.cast import the_cast
+from transactional.kernel.calls import execute
+from transactional.kernel.problems import Problem
 
 PATH = "/api/contacts/accounts"
 
@@ -89,6 +92,29 @@ def test_of_two_moves_that_would_close_a_loop_one_is_refused(world, cast):
     assert [error.sqlstate for error in refused] == ["23514"]
     rows = world.rows("select parent_id from contacts.account where account_uuid in (%s, %s)", [a, b])
     assert sorted(str(row["parent_id"]) for row in rows) == sorted([b, "None"])
+
+
+def test_of_two_who_ask_for_a_loop_at_once_one_gets_it_and_none_a_deadlock(cast):
+    a, b = create(cast.alice, "A"), create(cast.alice, "B")
+    barrier = threading.Barrier(2)
+    outcomes: list[int] = []
+
+    def move(this: str, below: str) -> None:
+        barrier.wait()
+        try:
+            payload = {"account_uuid": this, "parent_id": below}
+            outcomes.append(execute("contacts.set_parent", payload, cast.alice.ctx()).status)
+        except Problem as problem:
+            outcomes.append(problem.status)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=move, args=pair) for pair in ((a, b), (b, a))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [200, 422]
 
 
 def test_the_database_refuses_a_loop_that_arrives_in_one_statement(world):

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from transactional.contacts.models import CONTACT, Account, AccountContact
-from transactional.contacts.queries import account_numbers, belongs_to, referred_account, referred_contact
+from transactional.contacts.queries import account_numbers, belongs_to, lock_tree, referred_account, referred_contact
 from transactional.contracts.base import UNSET, Command
 from transactional.contracts.events import AccountCreated, AccountUpdated
 from transactional.contracts.types import Address, Currency, Custom, NonNegativeAmount, Text
@@ -124,6 +124,7 @@ class SetParent(Command):
 
 @command(SetParent, resource="contacts.account", target="account_uuid")
 def set_parent(ctx: Context, cmd: SetParent) -> Account:
+    lock_tree()
     account = Account.objects.for_update(ctx, cmd.account_uuid)
     if cmd.parent_id == account.pk:
         raise Invalid("parent_id", "cycle", f"Account {account.account_number} would become its own ancestor.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db import connections
+
 from transactional.contracts.base import UNSET, Command
 from transactional.contracts.types import Text
 from transactional.inventory.models import ProductCategory
@@ -37,13 +39,21 @@ class UpdateProductCategory(Command):
 
 @command(UpdateProductCategory, resource="inventory.product_category", target="id")
 def update_product_category(ctx: Context, cmd: UpdateProductCategory) -> ProductCategory:
-    category = ProductCategory.objects.for_update(ctx, cmd.id)
     values = cmd.given()
+    if "parent_id" in values:
+        _lock_tree()
+    category = ProductCategory.objects.for_update(ctx, cmd.id)
     if values.get("parent_id") == category.pk:
         raise Invalid("parent_id", "cycle", f"Category {category.name} would become its own ancestor.")
     check_category(values.get("parent_id"), "parent_id")
     category.change(**values)
     return category
+
+
+def _lock_tree() -> None:
+    """Makes moves take turns, before any row is locked; the trigger that refuses loops takes the same lock."""
+    with connections["inventory"].cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended('inventory.product_category.parent', 0))")
 
 
 def check_category(category_id: UUID | None, field: str) -> None:
