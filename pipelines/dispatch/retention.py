@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from cdc.positions import format_lsn, parse_lsn
+from pipelines.dispatch.store import stored_position
 
 RETENTION: Final = timedelta(days=14)
 """How long an applied event can be read again from the outbox by default."""
@@ -99,18 +100,20 @@ def _reader_behind(
     owner: psycopg.Connection[tuple[Any, ...]], stream: psycopg.Connection[tuple[Any, ...]], source: str, horizon: int
 ) -> str | None:
     """Names a reader of the database that has not passed ``horizon``."""
-    position = stream.execute("select lsn::text, slot from stream.position where source = %s", [source]).fetchone()
+    position = stored_position(stream, source)
     if position is None:
         return f"dispatch of {source}, which has stored no position"
-    stored, slot = position
-    if parse_lsn(stored) < horizon:
-        return f"dispatch of {source} at {stored}, before {format_lsn(horizon)}"
+    (system_id,) = owner.execute("select system_identifier::text from pg_control_system()").fetchone() or ("",)
+    if position.epoch.system_id != system_id:
+        return f"dispatch of {source}, whose position is of cluster {position.epoch.system_id}, not {system_id}"
+    if position.lsn < horizon:
+        return f"dispatch of {source} at {format_lsn(position.lsn)}, before {format_lsn(horizon)}"
     slots = owner.execute(
         "select slot_name, coalesce(confirmed_flush_lsn, '0/0')::text from pg_replication_slots"
         " where database = current_database() and slot_type = 'logical'"
     ).fetchall()
-    if slot not in {name for name, _ in slots}:
-        return f"slot {slot}, which does not exist"
+    if position.epoch.slot not in {name for name, _ in slots}:
+        return f"slot {position.epoch.slot}, which does not exist"
     for name, confirmed in slots:
         if parse_lsn(confirmed) < horizon:
             return f"slot {name} at {confirmed}, before {format_lsn(horizon)}"

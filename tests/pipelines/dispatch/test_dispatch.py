@@ -11,10 +11,15 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from cdc.positions import Epoch, Position
 from cdc.slots import create_slot, drop_slot
-from pipelines.dispatch.worker import FAILPOINTS
+from pipelines.dispatch.errors import Superseded
+from pipelines.dispatch.store import connect, store_position, stored_position
+from pipelines.dispatch.worker import FAILPOINTS, run
+from pipelines.runtime import Heartbeat, Stop
 from tests.pipelines.dispatch.dispatch_thread import DispatchThread, eventually
 from tests.pipelines.dispatch.source_database import SourceDatabase
 from tests.pipelines.dispatch.stream_database import StreamDatabase
@@ -142,6 +147,42 @@ def test_a_lost_slot_is_named_and_nothing_is_read_past_the_gap(
         assert delivered(stream, "finance") == [first]
     finally:
         worker.stop()
+
+
+def test_while_the_stream_database_is_away_the_slot_keeps_what_is_written(
+    source: SourceDatabase, stream: StreamDatabase, dispatching: DispatchThread
+) -> None:
+    stream.subscribe("finance", "ACCOUNT_UPDATED")
+    events = [source.emit(uuid.uuid4(), 1)]
+    eventually(lambda: delivered(stream, "finance") == events)
+    with stream.cluster.connect() as server:
+        server.execute(f"alter database {stream.name} allow_connections false".encode())
+        server.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [stream.name])
+        events += [source.emit(uuid.uuid4(), 1) for _ in range(3)]
+        eventually(lambda: dispatching.heartbeat["error"] is not None)
+        server.execute(f"alter database {stream.name} allow_connections true".encode())
+    eventually(lambda: delivered(stream, "finance") == events)
+    eventually(lambda: dispatching.heartbeat["error"] is None)
+
+
+def test_a_process_that_was_left_behind_cannot_move_the_position_back(stream: StreamDatabase) -> None:
+    """It was paused after reading, the server gave the slot to another, and now it wants to store what it had."""
+    epoch = Epoch("7", 1, "hw_dispatch")
+    with connect(stream.dsn("hw_dispatch")) as connection:
+        store_position(connection, Position("headwater", epoch, 200))
+        with pytest.raises(Superseded, match="another dispatch process has stored a position after 0/64"):
+            store_position(connection, Position("headwater", epoch, 100))
+        assert stored_position(connection, "headwater") == Position("headwater", epoch, 200)
+
+
+def test_an_error_that_waiting_cannot_mend_ends_the_process(
+    source: SourceDatabase, stream: StreamDatabase, tmp_path: Path
+) -> None:
+    with stream.connect() as owner:
+        owner.execute("drop table stream.subscription cascade")
+    source.emit(uuid.uuid4(), 1)
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        run([source.source(tmp_path)], stream.dsn("hw_dispatch"), Heartbeat(tmp_path / "d.json", "d"), Stop())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from cdc.slots import create_slot, drop_slot
 from pipelines.dispatch.retention import Purged, Service, purge
 from tests.pipelines.dispatch.dispatch_thread import DispatchThread, eventually
 from tests.pipelines.dispatch.source_database import PRODUCERS, SourceDatabase
-from tests.pipelines.dispatch.stream_database import StreamDatabase
+from tests.pipelines.dispatch.stream_database import PASSWORDS, StreamDatabase, ensure_roles
 
 INBOX = """
 create table {schema}.inbox (
@@ -23,13 +23,23 @@ create table {schema}.inbox (
 
 
 @pytest.fixture(autouse=True)
-def inboxes(source: SourceDatabase) -> None:
+def owned_tables(source: SourceDatabase) -> None:
+    """Inboxes beside the outboxes, and both owned by the service's owner, as whom retention runs."""
+    ensure_roles(source.cluster, [f"hw_{schema}_owner" for schema in PRODUCERS])
     for schema in PRODUCERS:
         source.connection.execute(INBOX.format(schema=schema).encode())
+        source.connection.execute(f"grant usage on schema {schema} to hw_{schema}_owner".encode())
+        for table in ("outbox", "inbox"):
+            source.connection.execute(f"alter table {schema}.{table} owner to hw_{schema}_owner".encode())
+
+
+def owner_dsn(source: SourceDatabase, service: str) -> str:
+    role = f"hw_{service}_owner"
+    return source.cluster.dsn(source.name, user=role, password=PASSWORDS[role])
 
 
 def run_purge(source: SourceDatabase, stream: StreamDatabase, timeout: float = 20) -> dict[str, Purged]:
-    services = [Service(name, "headwater", source.dsn) for name in PRODUCERS]
+    services = [Service(name, "headwater", owner_dsn(source, name)) for name in PRODUCERS]
     with psycopg.connect(stream.dsn("hw_dispatch"), autocommit=True) as connection:
         found = purge(services, connection, retention=timedelta(days=14), timeout=timeout)
     return {purged.service: purged for purged in found}
@@ -68,6 +78,10 @@ def test_rows_stay_while_dispatch_has_not_stored_them(
     worker.stop()
     source.emit(uuid.uuid4(), 1)
     assert "dispatch of headwater at" in str(run_purge(source, stream, timeout=0)["contacts"].waiting_for)
+    (position,) = stream.rows("select system_id from stream.position")
+    stream.rows("update stream.position set system_id = '1' returning 1")
+    assert "of cluster 1, not" in str(run_purge(source, stream, timeout=0)["contacts"].waiting_for)
+    stream.rows("update stream.position set system_id = %s returning 1", position["system_id"])
     drop_slot(source.dsn, source.slot)
     stream.rows("update stream.position set lsn = 'FFFFFFFF/0' returning 1")
     assert "does not exist" in str(run_purge(source, stream, timeout=0)["contacts"].waiting_for)
