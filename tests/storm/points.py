@@ -17,8 +17,8 @@ AT_PREPARATION = ("supervisor.before_prepare", "supervisor.after_prepare")
 
 AT_STOP = ("supervisor.stopping",)
 
-ELSEWHERE = re.compile(r"\.(repair|snapshot|schema|reread|move)_|^repair\.|^snapshot\.")
-"""Passed only while something is repaired, first read or altered; the tests beside that code kill there."""
+ELSEWHERE = re.compile(r"^(ddl|repair|snapshot|spool)\.|\.repair_|^jobs\.failed$")
+"""Passed only while something is first read, altered, repaired, enormous or refused."""
 
 
 def all_points() -> set[str]:
@@ -33,3 +33,13 @@ def under_load() -> list[str]:
     """Points that ordinary work passes."""
     special = {*AT_START, *AT_PREPARATION, *AT_STOP}
     return sorted(point for point in all_points() - special if not ELSEWHERE.search(point))
+
+
+def killed_at_by_tests_beside() -> set[str]:
+    """Points in the ``FAILPOINTS`` that the tests of a room are parametrised with."""
+    listed = set()
+    for room in ROOMS:
+        for path in (PROJECT / room).rglob("*.py"):
+            for body in re.findall(r"^FAILPOINTS\b[^=]*= \((.*?)\)", path.read_text(), re.DOTALL | re.MULTILINE):
+                listed |= set(re.findall(r"[\"']([a-z_]+\.[a-z_]+)[\"']", body))
+    return listed
