@@ -10,9 +10,11 @@ from pydantic import StringConstraints
 from transactional.contracts.base import Command
 from transactional.contracts.events import AccountStatusChanged
 from transactional.contracts.types import NonNegativeAmount
+from transactional.finance.handlers import ACCOUNT_PROFILE
 from transactional.finance.models import AccountProfile
 from transactional.kernel.context import Context
 from transactional.kernel.problems import Conflict
+from transactional.kernel.reconcile import Mended, MendReplica, mend
 from transactional.kernel.registry import command
 
 PaymentTerms = Annotated[str, StringConstraints(pattern=r"^(Net [1-9][0-9]{0,2}|Due on receipt|Prepaid)$")]
@@ -112,3 +114,13 @@ def _status_changed(profile: AccountProfile) -> AccountStatusChanged:
     return AccountStatusChanged(
         account_uuid=profile.account_uuid, on_hold=profile.on_credit_hold, reason=profile.hold_reason
     ).about(profile.pk, profile.version)
+
+
+@command(
+    MendReplica,
+    resource="finance.account_profile",
+    verb="mend",
+    permission="stream.finance.mend_account_profiles",
+)
+def mend_account_profiles(ctx: Context, cmd: MendReplica) -> Mended:
+    return mend(ACCOUNT_PROFILE, cmd)

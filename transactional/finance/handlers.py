@@ -9,6 +9,7 @@ from __future__ import annotations
 from transactional.contracts.events import AccountSnapshot
 from transactional.finance.models import AccountProfile
 from transactional.kernel.inbox import InboundEvent, replicates
+from transactional.kernel.reconcile import Replica, declare
 
 
 @replicates("ACCOUNT_CREATED", "ACCOUNT_UPDATED", consumer="finance.account_profile", model=AccountProfile)
@@ -24,3 +25,15 @@ def account_profile(event: InboundEvent) -> dict[str, object]:
         "team_id": account.team_id,
         "territory_id": account.territory_id,
     }
+
+
+ACCOUNT_PROFILE = declare(
+    Replica(
+        consumer="finance.account_profile",
+        model=AccountProfile,
+        source="contacts.account",
+        key="account_uuid",
+        columns=account_profile,
+        mend="finance.mend_account_profiles",
+    )
+)

@@ -14,13 +14,13 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.db import models
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from transactional.contracts.base import Command
 from transactional.kernel.calls import fetch, fetch_page, invoke
 from transactional.kernel.context import Context
 from transactional.kernel.inbox import InboundEvent, upsert_replicas
-from transactional.kernel.problems import Problem
+from transactional.kernel.problems import Problem, Rejected, from_validation
 from transactional.kernel.registry import RegistryError
 
 PAGE = 500
@@ -49,15 +49,18 @@ class Replica:
     def service(self) -> str:
         return self.consumer.partition(".")[0]
 
-    def expected(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The replica's columns for the master's ``state`` (the resource as its API shows it)."""
+    def expected(self, key: UUID, version: int, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The replica's columns for the master's ``state`` (the resource as its API shows it).
+
+        Raises pydantic's ValidationError for a state that is no such resource.
+        """
         event = InboundEvent(
             id=UUID(int=0),
             type="",
             schema_version=1,
             aggregate_type=self.source.partition(".")[2],
-            aggregate_id=UUID(state[self.key]),
-            aggregate_version=state["version"],
+            aggregate_id=key,
+            aggregate_version=version,
             payload=state,
             occurred_at=datetime.now(UTC),
         )
@@ -80,6 +83,15 @@ class Drift:
     fields: Mapping[str, tuple[object, object]] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def row(self) -> dict[str, object]:
+        """What a mend command needs to put the row right: the fields of ``MendRow``."""
+        return {
+            "key": self.key,
+            "version": self.version_there,
+            "seen_version": self.version_here,
+            "state": self.state,
+        }
+
 
 @dataclass
 class Report:
@@ -97,14 +109,16 @@ class MendRow(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
+    key: UUID
+    version: int = Field(ge=1, lt=2**63)
     seen_version: int | None
     state: dict[str, JsonValue]
 
 
 class MendReplica(Command):
-    """Make rows of a replica what the master says. Rows that events have reached in the meantime are left alone."""
+    """Make rows of a replica what its master says. Rows that events have reached in the meantime are left alone."""
 
-    rows: list[MendRow]
+    rows: list[MendRow] = Field(max_length=PAGE)
 
 
 class Mended(BaseModel):
@@ -145,26 +159,30 @@ def reconcile(replica: Replica, ctx: Context, *, mend: bool = False) -> Report:
         wrong = [drift for drift in report.drifts if drift.kind != "orphan"]
         for start in range(0, len(wrong), PAGE):
             part = wrong[start : start + PAGE]
-            rows = [{"seen_version": drift.version_here, "state": drift.state} for drift in part]
-            report.mended += invoke(replica.mend, {"rows": rows}, ctx).data["mended"]
+            report.mended += invoke(replica.mend, {"rows": [drift.row() for drift in part]}, ctx).data["mended"]
     return report
 
 
 def mend(replica: Replica, cmd: MendReplica) -> Mended:
     """The body of a service's mend command, in its transaction."""
-    given = {UUID(str(row.state[replica.key])): row for row in cmd.rows}
-    rows: Iterable[Any] = replica.model._default_manager.filter(pk__in=given).order_by("pk").select_for_update()
+    keys = [wanted.key for wanted in cmd.rows]
+    rows: Iterable[Any] = replica.model._default_manager.filter(pk__in=keys).order_by("pk").select_for_update()
     present = {row.pk: row for row in rows}
-    missing: list[tuple[UUID, int, Mapping[str, Any]]] = []
+    missing: dict[UUID, tuple[UUID, int, Mapping[str, Any]]] = {}
     mended = 0
-    for key, wanted in given.items():
-        row = present.get(key)
-        version, columns = wanted.state["version"], replica.expected(wanted.state)
+    for index, wanted in enumerate(cmd.rows):
+        try:
+            columns = replica.expected(wanted.key, wanted.version, wanted.state)
+        except ValidationError as error:
+            raise Rejected(
+                f"Row {index} is no {replica.source}.", errors=from_validation(error, f"rows.{index}.state")
+            ) from None
+        row = present.get(wanted.key)
         if row is None:
-            missing.append((key, version, columns))
-        elif row.replica_version == wanted.seen_version and row.change(**columns, replica_version=version):
+            missing[wanted.key] = (wanted.key, wanted.version, columns)
+        elif row.replica_version == wanted.seen_version and row.change(**columns, replica_version=wanted.version):
             mended += 1
-    upsert_replicas(replica.service, replica.model, missing)
+    upsert_replicas(replica.service, replica.model, list(missing.values()))
     return Mended(mended=mended + len(missing))
 
 
@@ -195,7 +213,7 @@ def _drift(replica: Replica, key: UUID, row: Any, state: Mapping[str, Any]) -> D
     version = state["version"]
     if row is None:
         return Drift("missing", key, None, version, state=state)
-    expected = replica.expected(state)
+    expected = replica.expected(key, version, state)
     fields = {name: (getattr(row, name), value) for name, value in expected.items() if getattr(row, name) != value}
     if row.replica_version == version and not fields:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from transactional.contracts.events import AccountSnapshot, ProductSnapshot
 from transactional.contracts.types import Address
 from transactional.kernel.inbox import InboundEvent, replicates
+from transactional.kernel.reconcile import Replica, declare
 from transactional.orders.models import AccountProfile, ProductReplica
 
 
@@ -37,3 +38,25 @@ def product_replica(event: InboundEvent) -> dict[str, object]:
 
 def _as_json(address: Address | None) -> dict[str, str | None] | None:
     return None if address is None else address.model_dump()
+
+
+ACCOUNT_PROFILE = declare(
+    Replica(
+        consumer="orders.account_profile",
+        model=AccountProfile,
+        source="contacts.account",
+        key="account_uuid",
+        columns=account_profile,
+        mend="orders.mend_account_profiles",
+    )
+)
+PRODUCT_REPLICA = declare(
+    Replica(
+        consumer="orders.product_replica",
+        model=ProductReplica,
+        source="inventory.product",
+        key="id",
+        columns=product_replica,
+        mend="orders.mend_product_replicas",
+    )
+)

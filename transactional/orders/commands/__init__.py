@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from transactional.orders.commands import drafts, fulfilment, imports, profiles
+from transactional.orders.commands import drafts, fulfilment, imports, profiles, replicas
 
-__all__ = ["drafts", "fulfilment", "imports", "profiles"]
+__all__ = ["drafts", "fulfilment", "imports", "profiles", "replicas"]
