@@ -8,7 +8,8 @@ from django.db import connections
 from django.db.utils import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularJSONAPIView
+
+from transactional.kernel.http.schema import openapi
 
 handler400 = "transactional.kernel.http.answers.bad_request"
 handler404 = "transactional.kernel.http.answers.no_route"
@@ -29,7 +30,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
-    path("api/openapi.json", SpectacularJSONAPIView.as_view()),
+    path("api/openapi.json", openapi),
     *(
         path(f"api/{service}/", include(f"{apps.get_app_config(service).name}.urls"))
         for service in settings.HEADWATER_SERVICES

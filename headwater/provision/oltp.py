@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,6 +53,8 @@ def provision(config: Config, services: Sequence[str] = SERVICES) -> None:
                 _grants(database, service)
             _publications(database, hosted)
             ddl.install(database)
+    if "identity" in services:
+        _publish_keys(Path(config.home) / "keys" / "jwks.json")
 
 
 def migrate_service(service: str) -> None:
@@ -84,6 +87,15 @@ def setup_django() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headwater.settings")
     if not apps.ready:
         django.setup()
+
+
+def _publish_keys(path: Path) -> None:
+    """Makes the first signing key, and the file by which every service checks tokens."""
+    from transactional.identity import tokens  # its models need Django, which is set up only now
+
+    tokens.signing_key()
+    tokens.publish_keys(path)
+    connections["identity"].close()
 
 
 def _connect(url: str, *, database: str | None = None) -> Connection:

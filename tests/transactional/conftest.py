@@ -28,7 +28,6 @@ def installation(oltp: Cluster) -> Config:
     for alias in _aliases():
         connections.settings[alias] |= {"HOST": server.host, "PORT": server.port}
     provisioning.provision(config, settings.HEADWATER_SERVICES)
-    tokens.rotate()
     connections.close_all()
     return config
 

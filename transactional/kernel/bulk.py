@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
+import orjson
 import psycopg
 from django.db import connections, models, transaction
 from django.db.utils import Error as DatabaseError
@@ -228,7 +229,7 @@ def _copy(model: type[Versioned], rows: Sequence[Versioned]) -> None:
         [str(f.column) for f in fields],
         (
             [
-                Jsonb(value) if is_json and value is not None else value
+                Jsonb(value, orjson.dumps) if is_json and value is not None else value
                 for value, is_json in zip([getattr(row, name) for name in names], json, strict=True)
             ]
             for row in rows

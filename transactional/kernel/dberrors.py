@@ -17,6 +17,9 @@ from transactional.kernel.problems import Conflict, FieldError, Problem, Rejecte
 RETRIED = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected: the same command may succeed when run again."""
 
+BUSY = RETRIED | {"55P03", "57014"}
+"""Also lock_not_available and query_canceled: nothing was wrong with the command."""
+
 _KEY = re.compile(r"Key \((?P<columns>[^)=]+)\)=")
 _SENTENCES = {
     "23502": "must not be empty",
@@ -40,7 +43,7 @@ def sqlstate_of(error: BaseException) -> str | None:
 def problem_of(error: DjangoDatabaseError | psycopg.Error) -> Problem | None:
     """The caller's problem, or None where the fault is not the caller's: a bug, to be raised as it is."""
     cause = error if isinstance(error, psycopg.Error) else error.__cause__
-    if isinstance(cause, psycopg.OperationalError) or sqlstate_of(error) in {"55P03", "57014", *RETRIED}:
+    if isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)) or sqlstate_of(error) in BUSY:
         return Unavailable("The service's database gives no answer or is busy; try again.")
     if not isinstance(cause, psycopg.Error) or cause.sqlstate is None:
         return None

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import connections
 
+from transactional.kernel.base import now
 from transactional.kernel.context import Context
 from transactional.kernel.problems import Invalid, KeyReused
 
 NIL = UUID(int=0)
 MAX_LENGTH = 200
+KEPT = timedelta(days=7)
+"""How long an answer can be had again: far longer than any client tries."""
+SWEEP_EVERY = 500
+"""One in so many keyed commands deletes keys that are too old, so that no process needs to."""
+SWEEP_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,17 @@ def check(key: str) -> None:
         raise Invalid("Idempotency-Key", "length", f"must be 1 to {MAX_LENGTH} printable characters")
 
 
+def sweep(service: str) -> int:
+    """Deletes some of the answers older than ``KEPT``; how many."""
+    with connections[service].cursor() as cursor:
+        cursor.execute(
+            "delete from idempotency_key where (actor_id, key) in (select actor_id, key from idempotency_key"
+            " where created_at < %s order by created_at limit %s for update skip locked)",
+            [now() - KEPT, SWEEP_ROWS],
+        )
+        return int(cursor.rowcount)
+
+
 def claim(ctx: Context, request_hash: bytes) -> Stored | None:
     """Takes the context's key in the current transaction, or returns the answer stored under it.
 
@@ -46,6 +65,8 @@ def claim(ctx: Context, request_hash: bytes) -> Stored | None:
             [*owner, request_hash, ctx.name],
         )
         if cursor.rowcount == 1:
+            if random.randrange(SWEEP_EVERY) == 0:
+                sweep(ctx.service)
             return None
         cursor.execute(
             "select request_hash, status, version, body, command from idempotency_key where actor_id = %s and key = %s",

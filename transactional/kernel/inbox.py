@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import orjson
 import psycopg
 from django.apps import apps
 from django.db import connections, models, transaction
@@ -270,7 +271,7 @@ def upsert_replicas(
 
 
 def _plain(model_field: Any, value: Any) -> Any:
-    return Jsonb(value) if isinstance(model_field, models.JSONField) and value is not None else value
+    return Jsonb(value, orjson.dumps) if isinstance(model_field, models.JSONField) and value is not None else value
 
 
 def _announce(handler: Handler) -> None:

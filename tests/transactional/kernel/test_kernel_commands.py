@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import close_old_connections
 from psycopg import sql
 
 from tests.cast import Cast
@@ -10,7 +11,7 @@ from tests.problem import problem
 from tests.transactional.kernel.books import BOOKS, NewBook, new_isbn
 from tests.world import World
 from transactional.kernel.calls import CallInsideCommand, execute
-from transactional.kernel.problems import StaleVersion
+from transactional.kernel.problems import StaleVersion, Unavailable
 
 
 def test_the_answer_is_the_resource_with_its_version_and_position(world: World, cast: Cast) -> None:
@@ -155,3 +156,21 @@ def test_a_deadlock_is_run_again(world: World, cast: Cast, new_book: NewBook) ->
     finally:
         with world.superuser() as connection:
             connection.execute("drop trigger once on shelf.book")
+
+
+def test_a_connection_that_was_cut_is_made_again(world: World, cast: Cast, new_book: NewBook) -> None:
+    """The database restarted or an operator ended the session: the next request works, and a second call in process."""
+    where = f"{BOOKS}/{new_book(cast.alice)['id']}/update"
+
+    def cut() -> None:
+        with world.superuser() as connection:
+            connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'hw_shelf'")
+
+    cut()
+    close_old_connections()  # what a request begins with, outside of Django's test client
+    assert cast.alice.post(where, {"title": "After"}).status_code == 200
+    book = where.split("/")[-2]
+    cut()
+    with pytest.raises(Unavailable):
+        execute("shelf.update_book", {"id": book, "title": "Lost"}, cast.alice.ctx())
+    assert execute("shelf.update_book", {"id": book, "title": "Found"}, cast.alice.ctx()).status == 200

@@ -13,6 +13,7 @@ from tests.cast import Cast
 from tests.problem import problem
 from tests.transactional.kernel.books import BOOKS, NewBook, new_isbn
 from tests.world import World
+from transactional.kernel import idempotency
 
 
 def test_the_same_key_and_body_get_the_stored_answer(world: World, cast: Cast) -> None:
@@ -114,3 +115,17 @@ def test_a_duplicate_waits_for_the_first_and_acts_if_that_fails(world: World, ca
         assert answers == []
     second.join(timeout=20)
     assert answers[0].status_code == 201
+
+
+def test_old_answers_are_swept_and_young_ones_stay(world: World, cast: Cast) -> None:
+    cast.alice.post(BOOKS, {"title": "Dune", "isbn": new_isbn()}, key="old")
+    cast.alice.post(BOOKS, {"title": "Dune", "isbn": new_isbn()}, key="young")
+    with world.superuser() as connection:
+        connection.execute(
+            "update shelf.idempotency_key set created_at = now() - interval '8 days'"
+            " where key = 'old' and actor_id = %s",
+            [cast.alice.id],
+        )
+    assert idempotency.sweep("shelf") == 1
+    kept = world.rows("select key from shelf.idempotency_key where actor_id = %s", [cast.alice.id])
+    assert [row["key"] for row in kept] == ["young"]

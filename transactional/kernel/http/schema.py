@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, get_origin
 
+import orjson
 from django.apps import apps
 from django.db import models
+from django.http import HttpRequest, HttpResponse
 from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from pydantic import BaseModel, TypeAdapter, create_model
@@ -74,6 +77,17 @@ class PydanticSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-cal
             )
             auto_schema.registry.register_on_missing(component)
         return renamed
+
+
+def openapi(request: HttpRequest) -> HttpResponse:
+    """``GET /api/openapi.json``: the document of this process's services, made once."""
+    return HttpResponse(_document(), content_type="application/vnd.oai.openapi+json")
+
+
+@cache
+def _document() -> bytes:
+    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    return orjson.dumps(schema)
 
 
 def command_schema(spec: CommandSpec) -> Decorator:
