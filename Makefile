@@ -1,7 +1,9 @@
 # Headwater: the commands of daily work. `make` alone lists them.
 # Needs Python 3.11 or newer and nothing else; the environment lives in .venv, the running system in .headwater.
 
-PYTHON ?= python3
+# The first of these that is new enough; choose another with `make PYTHON=... up`.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 RUFF_PATHS := .
@@ -47,9 +49,8 @@ clean: down ## Delete the environment, the running system's data and every cache
 # pip installs uv from hashes, uv installs the locked environment from hashes (a sixth of pip's time), and the project
 # itself is linked in without fetching anything more.
 $(VENV)/.uv: requirements-build.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Headwater needs Python 3.11 or newer; $(PYTHON) is older. Use: make PYTHON=/path/to/python3.11 up"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "Headwater needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 up"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
 	@touch $@
 

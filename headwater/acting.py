@@ -1,7 +1,8 @@
-"""On whose behalf a command of the ``headwater`` program acts: the installation's administrator."""
+"""How a command of the ``headwater`` program acts on the services: in its own process, as the administrator."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from headwater.cli.errors import Refused
@@ -12,14 +13,20 @@ if TYPE_CHECKING:
 ADMINISTRATOR = "admin"
 
 
-def as_administrator(reason: str) -> Context:
-    """A context for ``invoke`` and ``fetch`` with every right; ``reason`` stands in the audit of what it does.
-
-    Raises Refused where there is no administrator yet. Loads Django.
-    """
+def host_every_service() -> None:
+    """Loads Django with all services in this process, whichever the installation's web process hosts."""
+    os.environ.pop("HEADWATER_SERVICES", None)
     from headwater.provision.oltp import setup_django
 
     setup_django()
+
+
+def as_administrator(reason: str) -> Context:
+    """A context for ``invoke`` and ``fetch`` with every right; ``reason`` stands in the audit of what it does.
+
+    Raises Refused where there is no administrator yet.
+    """
+    host_every_service()
     from transactional.identity.models import UserAccount
     from transactional.identity.tokens import issue, principal_of
     from transactional.kernel.context import Context

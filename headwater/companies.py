@@ -7,9 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from headwater.acting import as_administrator
+from headwater.acting import as_administrator, host_every_service
 from headwater.cli.errors import Refused
 from headwater.state import Home, read_json, write_json
+from headwater.supervisor.lock import Lock
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -33,8 +34,14 @@ def load_demo(home: Home) -> Report:
     """Loads the demo company, or what is missing of it. Raises Refused with the reason if it cannot be finished."""
     from transactional.importers import demo
 
-    report = _load(demo.build())
-    write_json(home.demo, {"state": "loaded"})
+    lock = Lock(home.run, "demo")
+    if not lock.acquire():
+        raise Refused(f"process {lock.holder()} loads the demo company already; see `headwater status`.")
+    try:
+        report = _load(demo.build())
+        write_json(home.demo, {"state": "loaded"})
+    finally:
+        lock.release()
     return report
 
 
@@ -51,9 +58,7 @@ def load_adventureworks(directory: Path) -> Report:
 
 
 def _load(company: Company) -> Report:
-    from headwater.provision.oltp import setup_django
-
-    setup_django()
+    host_every_service()
     from django.db import Error as DatabaseError
 
     from transactional.importers.loading import load

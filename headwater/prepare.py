@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 
 from headwater import config, fingerprint
-from headwater.acting import ADMINISTRATOR
+from headwater.acting import ADMINISTRATOR, host_every_service
 from headwater.config import Config
 from headwater.state import Home
 from policy.principal import Principal
@@ -34,7 +34,7 @@ def databases(home: Home) -> None:
     from headwater.provision import oltp, stream, warehouse
 
     settings = config.current()
-    oltp.setup_django()
+    host_every_service()
     from transactional.kernel.inbox import subscriptions
 
     oltp.provision(settings)

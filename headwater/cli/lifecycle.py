@@ -47,6 +47,8 @@ def up(given: argparse.Namespace) -> int:
         print(f"Headwater already runs here (process {holder}).")
     try:
         _follow_start(home, ours)
+        if ours is not None and ours.poll() is not None:
+            ours = None  # another `up` was a moment faster
         _await_web(home)
         _first_load(home, declined=given.no_demo)
         print(addresses(home), flush=True)

@@ -1,0 +1,92 @@
+"""One process may host any subset of the services."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from headwater import ports
+from headwater.state import PROJECT
+from tests.stack import Stack, eventually
+
+
+@pytest.fixture
+def contacts_alone(stack: Stack) -> Iterator[str]:
+    """The base address of a process that hosts contacts alone, on the databases of the running system."""
+    port = ports.choose(stack.home.root, "contacts alone")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headwater", "serve", "contacts", "--port", str(port)],
+        cwd=PROJECT,
+        env=stack.environment,
+    )
+    base = f"http://127.0.0.1:{port}"
+    eventually(lambda: answer(f"{base}/healthz")[0] == 200)
+    yield base
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def answer(url: str, token: str = "") -> tuple[int, dict[str, object]]:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as found:
+            return found.status, json.loads(found.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+    except OSError:
+        return 0, {}
+
+
+def test_a_process_hosts_one_service_and_no_other(stack: Stack, contacts_alone: str) -> None:
+    assert answer(f"{contacts_alone}/healthz")[1]["services"] == ["contacts"]
+    token = stack.token()
+    assert answer(f"{contacts_alone}/api/contacts/accounts", token)[0] == 200
+    assert answer(f"{contacts_alone}/api/finance/account-profiles", token)[0] == 404
+    paths = answer(f"{contacts_alone}/api/openapi.json")[1]["paths"]
+    assert isinstance(paths, dict)
+    assert {path.split("/")[2] for path in paths} == {"contacts"}
+
+
+def test_a_service_that_does_not_exist_is_named(stack: Stack) -> None:
+    refused = stack.run("serve", "contcats", check=False)
+    assert refused.returncode == 1
+    assert "there is no service contcats; there are identity, contacts" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_worker_that_does_not_exist_is_named(stack: Stack) -> None:
+    refused = stack.run("work", "digging", check=False)
+    assert refused.returncode == 2
+    assert "landing" in refused.stderr
+
+
+def test_a_token_is_for_a_user_that_exists(stack: Stack) -> None:
+    refused = stack.run("token", "--user", "nobody-of-that-name", check=False)
+    assert refused.returncode == 1
+    assert "nobody-of-that-name" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_commands_that_need_a_running_system_say_so() -> None:
+    idle = Stack()
+    try:
+        for command in (("token", "--user", "admin"), ("demo",), ("import", "adventureworks", "--from", "/nowhere")):
+            refused = idle.run(*command, check=False)
+            assert refused.returncode == 1
+            assert "start it with `headwater up`" in refused.stderr
+    finally:
+        idle.close()
+
+
+def test_files_that_are_absent_are_named(stack: Stack) -> None:
+    refused = stack.run("import", "adventureworks", "--from", "/nowhere", check=False)
+    assert refused.returncode == 1
+    assert "/nowhere" in refused.stderr
+    assert "Traceback" not in refused.stderr
