@@ -31,9 +31,11 @@ TABLES: dict[str, tuple[str, str]] = {
     "identity.user_account": (
         "id",
         f"id uuid, username text, display_name text, email text, is_active boolean default true, team_id uuid,"
-        f" territory_ids uuid[], {_KERNEL}",
+        f" territory_ids uuid[] default '{{}}', tokens_valid_from bigint default 0, {_KERNEL}",
     ),
     "identity.role_assignment": ("id", f"id uuid, user_id uuid, role text, {_KERNEL}"),
+    "identity.user_group": ("id", f"id uuid, name text, roles text[], {_KERNEL}"),
+    "identity.group_membership": ("id", f"id uuid, user_id uuid, group_id uuid, {_KERNEL}"),
     "identity.team": ("id", f"id uuid, name text, parent_id uuid, {_KERNEL}"),
     "identity.territory": ("id", f"id uuid, name text, country_code text, group_name text, {_KERNEL}"),
     "contacts.account": (

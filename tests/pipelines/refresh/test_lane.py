@@ -198,7 +198,6 @@ def test_the_day_moves_with_the_clock_unless_it_is_pinned(owner: Connection, lan
 def test_row_security_and_grants_survive_a_refresh(marts: Marts, stream: Stream, lane: Lane, owner: Connection) -> None:
     stream.commit(order(uuid4(), ACME, number="SO-000009", territory_id=NORTH))
     lane.run_pass()
-    owner.execute("insert into ops.principal (role_name, roles, territory_ids) values ('nobody', '{}', '{}')")
     secured = one(owner, "select bool_and(relrowsecurity) from pg_class where relname = 'fct_sales_order'")
     assert secured
     with marts.connect("wh_api") as api:

@@ -21,7 +21,9 @@ begin
         {%- endfor %}
         {%- if meta.row_security %}
         {%- do secured.append(source) %}
-        perform ops.secure('{{ mirror }}', 'wh_api', $condition${{ row_condition(meta.row_security) }}$condition$);
+        perform ops.secure('{{ mirror }}', 'wh_api', $condition$
+            {{- mirror_condition(source, sources) -}}
+        $condition$);
         {%- else %}
         perform ops.secure('{{ mirror }}', 'wh_api', 'false');
         {%- endif %}
@@ -31,14 +33,29 @@ begin
         {%- if not loop.last %} and {% endif %}{% endfor %} then
         perform ops.secure('log.change_log', 'wh_api', $condition$
             {%- for source in secured %}
-            {%- set key = source.config.meta.key %}
-            {% if not loop.first %}or {% endif %}(schema_name = '{{ source.source_name }}' and table_name = '{{ source.name }}' and exists (
-                select from {{ source.schema }}.{{ source.name }} as visible
-                where visible.{{ key }} = (change_log.key ->> '{{ key }}')::uuid
-            ))
+            {% if not loop.first %}or {% endif %}(
+                schema_name = '{{ source.source_name }}' and table_name = '{{ source.name }}'
+                and {{ is_visible(source, "(change_log.key ->> '" ~ source.config.meta.key ~ "')::uuid") }}
+            )
             {%- endfor %}
         $condition$);
     end if;
 end
 $prepare$
+{%- endmacro %}
+
+
+{% macro mirror_condition(source, sources) -%}
+    {#- A mirror without scope columns of its own shows its rows to whom it shows the row that they belong to. -#}
+    {%- set declaration = source.config.meta.row_security -%}
+    {%- if declaration.through -%}
+        {%- set above = sources | selectattr('unique_id', 'equalto', 'source.headwater.' ~ declaration.through) | first -%}
+        {{ is_visible(above, source.name ~ '.' ~ declaration.by) }}
+    {%- else -%}
+        {{ row_condition(declaration) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro is_visible(source, key) -%}
+    exists (select from {{ source.schema }}.{{ source.name }} as visible where visible.{{ source.config.meta.key }} = {{ key }})
 {%- endmacro %}
