@@ -111,11 +111,16 @@ class Child:
         self.failures = 0
         self.due = 0.0
 
-    def stop(self) -> None:
-        """Asks the process to end, waits, and kills it and its descendants if it takes too long."""
-        if self.process is not None and self.process.poll() is None:
+    def ask_to_stop(self) -> None:
+        """Signals the process; ``stop`` then waits for its end."""
+        if self.state == "running" and self.process is not None and self.process.poll() is None:
             self._turn("stopping")
             self.process.send_signal(self.spec.stop_signal)
+
+    def stop(self) -> None:
+        """Asks the process to end, waits, and kills it and its descendants if it takes too long."""
+        self.ask_to_stop()
+        if self.process is not None:
             try:
                 self.process.wait(self.spec.stop_timeout)
             except subprocess.TimeoutExpired:

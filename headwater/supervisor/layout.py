@@ -14,8 +14,11 @@ from headwater.proc import MARK
 from headwater.state import PROJECT, Home
 from headwater.supervisor.child import Spec
 
-STOP_ORDER = ("web", "jobs", "dispatch", "landing", "refresh", "warehouse", "oltp")
-"""Nobody may write any more, then what was written is carried on as far as it goes, then the databases."""
+STOP_ORDER = (("web",), ("jobs", "dispatch"), ("landing", "refresh"), ("warehouse", "oltp"))
+"""Nobody may write any more, then what was written is carried on as far as it goes, then the databases.
+
+Those that stand together stop at the same time.
+"""
 
 
 def environment(home: Home) -> dict[str, str]:

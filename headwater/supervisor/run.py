@@ -193,14 +193,17 @@ class Supervisor:
         self.signals.hurry = True
 
     def _stop_all(self) -> None:
-        for name in layout.STOP_ORDER:
-            child = self.children.get(name)
-            if child is None:
+        for names in layout.STOP_ORDER:
+            together = [self.children[name] for name in names if name in self.children]
+            if not together:
                 continue
-            self._report("stopping", f"stopping {name}")
-            child.stop()
+            self._report("stopping", f"stopping {', '.join(child.spec.name for child in together)}")
+            for child in together:
+                child.ask_to_stop()
+            for child in together:
+                child.stop()
+                self._log(f"{child.spec.name} stopped {child.last_exit}".rstrip())
             reach("supervisor.stopping")
-            self._log(f"{name} stopped {child.last_exit}".rstrip())
 
     def _report(self, state: str | None = None, stage: str | None = None) -> None:
         if state is not None:
