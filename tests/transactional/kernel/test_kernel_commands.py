@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 from psycopg import sql
 
 from tests.cast import Cast
@@ -72,6 +75,21 @@ def test_a_stale_version_is_refused_with_the_fields_that_differ(world: World, ca
     assert (body["current_version"], body["expected_version"]) == (2, 1)
     assert [(error["field"], error["message"]) for error in body["errors"]] == [("title", "is Hers now, you sent Mine")]
     assert cast.alice.post(where, {"title": "Mine"}, if_match=2).status_code == 200
+
+
+def test_of_two_who_saw_the_same_version_one_wins(world: World, cast: Cast, new_book: NewBook) -> None:
+    where = f"{BOOKS}/{new_book(cast.alice)['id']}/update"
+    start = threading.Barrier(4)
+
+    def send(number: int) -> int:
+        try:
+            start.wait()
+            return cast.alice.post(where, {"title": f"By {number}"}, if_match=1).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(send, range(4))) == [200, 409, 409, 409]
 
 
 def test_in_process_callers_get_the_same(world: World, cast: Cast, new_book: NewBook) -> None:

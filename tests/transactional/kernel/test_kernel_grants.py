@@ -6,6 +6,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.apps import apps
+from django.conf import settings
 from psycopg.errors import InsufficientPrivilege, ReadOnlySqlTransaction, UndefinedTable
 
 from tests.cast import Cast
@@ -60,6 +62,36 @@ def test_append_only_tables_cannot_be_rewritten(
 def test_the_runtime_role_changes_no_schema(as_shelf: psycopg.Connection[tuple[Any, ...]], statement: str) -> None:
     with pytest.raises(InsufficientPrivilege):
         as_shelf.execute(statement.encode())
+
+
+def test_no_role_of_a_service_has_any_right_on_another_services_tables(world: World) -> None:
+    found = world.rows(
+        "select r.rolname, n.nspname, c.relname"
+        " from pg_roles r, pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where r.rolname = any(%s) and c.relkind in ('r', 'p', 'v') and n.nspname = any(%s)"
+        " and r.rolname not in ('hw_' || n.nspname, 'hw_' || n.nspname || '_owner')"
+        " and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate, references, trigger')",
+        [
+            [role for service in settings.HEADWATER_SERVICES for role in (f"hw_{service}", f"hw_{service}_owner")],
+            list(settings.HEADWATER_SERVICES),
+        ],
+    )
+    assert found == []
+
+
+def test_every_append_only_table_of_every_service_is_one_for_the_database_too(world: World) -> None:
+    checked = 0
+    for service in settings.HEADWATER_SERVICES:
+        for model in (*apps.get_app_config("kernel").get_models(), *apps.get_app_config(service).get_models()):
+            if getattr(model, "append_only", False):
+                (row,) = world.rows(
+                    "select has_table_privilege(%s, %s, 'insert') as may_add,"
+                    " has_table_privilege(%s, %s, 'update, delete, truncate') as may_rewrite",
+                    [f"hw_{service}", f"{service}.{model._meta.db_table}"] * 2,
+                )
+                assert (row["may_add"], row["may_rewrite"]) == (True, False), (service, model)
+                checked += 1
+    assert checked >= 4 * len(settings.HEADWATER_SERVICES)
 
 
 def test_the_replication_role_reads_what_is_published_and_no_secret(
