@@ -18,6 +18,7 @@ HEADWATER_SERVICES: tuple[str, ...] = tuple(
 )
 HEADWATER_SERVICE_URLS = CONFIG.service_urls
 HEADWATER_JWKS = Path(CONFIG.home) / "keys" / "jwks.json"
+HEADWATER_WAREHOUSE = CONFIG.warehouse_url("wh_api")
 HEADWATER_SOURCES = {service: source for source, hosted in CONFIG.source_databases().items() for service in hosted}
 """Service → name of the WAL it writes, as positions in answers carry it."""
 
@@ -45,6 +46,9 @@ INSTALLED_APPS = [
 ]
 
 
+RUNTIME_LIMITS = "-c lock_timeout=15s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+
+
 def database(url: str, *, persistent: bool = True) -> dict[str, object]:
     """Django's form of a ``postgresql://`` URL. The role's own search_path leads to its schema."""
     parts = urlsplit(url)
@@ -57,7 +61,12 @@ def database(url: str, *, persistent: bool = True) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "CONN_MAX_AGE": None if persistent else 0,
         "CONN_HEALTH_CHECKS": persistent,
-        "OPTIONS": {"connect_timeout": 5, "application_name": f"headwater {parts.username}"},
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "application_name": f"headwater {parts.username}",
+            # Nobody waits for a row or a hung process for ever: the caller gets a 503 and tries again.
+            **({"options": RUNTIME_LIMITS} if persistent else {}),
+        },
     }
 
 

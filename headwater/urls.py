@@ -31,6 +31,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("api/openapi.json", openapi),
+    path("api/", include("bi.urls")),
     *(
         path(f"api/{service}/", include(f"{apps.get_app_config(service).name}.urls"))
         for service in settings.HEADWATER_SERVICES

@@ -58,7 +58,7 @@ def load(manifest: Path) -> Program:
     nodes: dict[str, dict[str, Any]] = content["nodes"]
     hot = {name: node for name, node in nodes.items() if node["resource_type"] == "model" and "hot" in node["tags"]}
     reads = {name: _hot_upstream(name, nodes, hot.keys()) for name in hot}
-    order = list(TopologicalSorter(reads).static_order())
+    order = _upstream_first(reads)
     below: dict[str, set[str]] = {name: set() for name in hot}
     for name in reversed(order):
         for upstream in reads[name]:
@@ -71,6 +71,18 @@ def load(manifest: Path) -> Program:
         if source["config"]["meta"].get("growing")
     )
     return Program(models, prepare, growing)
+
+
+def _upstream_first(reads: Mapping[str, set[str]]) -> list[str]:
+    """In the same order in every process, so that two lanes lock tables alike."""
+    sorter = TopologicalSorter(reads)
+    sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        order += ready
+        sorter.done(*ready)
+    return order
 
 
 def _hot_upstream(name: str, nodes: Mapping[str, dict[str, Any]], hot: Any) -> set[str]:

@@ -164,7 +164,7 @@ def test_many_keys_are_refreshed_by_rebuilding_in_place(
     security = one(owner, "select count(*) from pg_policies where schemaname in ('marts', 'reporting')")
     with marts.connect() as connection:
         done = Lane(connection, program, rebuild_above=10).run_pass()
-    assert done.rebuilt == ["fct_sales_order", "fct_sales_order_line"]
+    assert set(done.rebuilt) == {"fct_sales_order", "fct_sales_order_line"}
     assert one(owner, "select count(*) from pg_policies where schemaname in ('marts', 'reporting')") == security
 
 
