@@ -52,13 +52,6 @@ class RowQuerySet(models.QuerySet[RowT], Generic[RowT]):
         reached = scopes(ctx.actor.roles, ctx.permission, self.model.object_type())
         return self.filter(row_filter(ctx.actor, reached))
 
-    def get_visible(self, ctx: Context, pk: UUID) -> RowT:
-        """The row, or Absent where it does not exist or is out of the actor's scope."""
-        row = self.visible_to(ctx).filter(pk=pk).first()
-        if row is None:
-            raise Absent(self.model.object_type(), pk)
-        return row
-
     def for_update(self, ctx: Context, pk: UUID) -> RowT:
         """The row, locked until the transaction ends. Raises Absent, or StaleVersion for the command's target."""
         row = self.visible_to(ctx).select_for_update(of=("self",)).filter(pk=pk).first()

@@ -23,14 +23,11 @@ class Lifecycle:
 
     def __init__(self, field: str, *, initial: str, transitions: Iterable[Transition]) -> None:
         self.field = field
-        self.initial = initial
         self.transitions = {transition.name: transition for transition in transitions}
-
-    @property
-    def states(self) -> list[str]:
-        """Every state, the initial one first; for CHECK constraints and schemas."""
-        named = [s for t in self.transitions.values() for s in (*t.sources, *([t.to] if t.to else []))]
-        return list(dict.fromkeys([self.initial, *named]))
+        reached = {initial, *(transition.to for transition in self.transitions.values())}
+        lost = {source for transition in self.transitions.values() for source in transition.sources} - reached
+        if lost:
+            raise ValueError(f"Nothing leads to {', '.join(sorted(lost))}: neither the initial state nor a transition.")
 
     @overload
     def __get__(self, row: None, owner: type) -> Lifecycle: ...

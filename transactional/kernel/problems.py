@@ -91,10 +91,6 @@ class MethodNotAllowed(Problem):
     status, code, title = 405, "method_not_allowed", "Method not allowed"
 
 
-class NotAcceptable(Problem):
-    status, code, title = 406, "not_acceptable", "No acceptable form of answer"
-
-
 class Conflict(Problem):
     """The request is right in itself but does not fit the present state."""
 

@@ -81,7 +81,7 @@ class PydanticSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-cal
 
 def openapi(request: HttpRequest) -> HttpResponse:
     """``GET /api/openapi.json``: the document of this process's services, made once."""
-    return HttpResponse(_document(), content_type="application/vnd.oai.openapi+json")
+    return HttpResponse(_document(), content_type="application/json")
 
 
 @cache
