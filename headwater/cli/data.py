@@ -1,10 +1,11 @@
-"""``demo``, ``import`` and ``token``: data to work with and a key to the door."""
+"""``demo``, ``import``, ``token`` and ``analyst``: data to work with and keys to the doors."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import secrets
 from pathlib import Path
 
 from headwater import config
@@ -25,6 +26,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     token_ = commands.add_parser("token", help="print a bearer token (ten minutes) to try the API with")
     token_.add_argument("--user", required=True, metavar="NAME")
     token_.set_defaults(run=token)
+    analyst_ = commands.add_parser("analyst", help="SQL logins of people who read the marts, within their own rows")
+    analyst_.add_argument("action", choices=("add", "remove"))
+    analyst_.add_argument("login", help="the database role's name")
+    analyst_.add_argument("--user", metavar="NAME", help="whose rows it sees (add; the login's name by default)")
+    analyst_.set_defaults(run=analyst)
 
 
 def demo(_: argparse.Namespace) -> int:
@@ -61,6 +67,29 @@ def token(given: argparse.Namespace) -> int:
         raise Refused(problem.detail) from problem
     except DatabaseError as error:
         raise Refused(f"identity's database does not answer ({str(error).strip()}); ask `headwater doctor`.") from error
+    return 0
+
+
+def analyst(given: argparse.Namespace) -> int:
+    _running()
+    import psycopg
+
+    from headwater.acting import user_id
+    from warehouse.analysts import AnalystError, create, remove
+
+    settings = config.current()
+    try:
+        with psycopg.connect(settings.warehouse_url("postgres"), autocommit=True) as superuser:
+            if given.action == "remove":
+                remove(superuser, given.login)
+                print(f"{given.login} may not log in any more.")
+                return 0
+            password = secrets.token_urlsafe(18)
+            create(superuser, given.login, password, user_id(given.user or given.login))
+    except AnalystError as error:
+        raise Refused(str(error)) from error
+    server = settings.warehouse
+    print(f"postgresql://{given.login}:{password}@{server.host}:{server.port}/warehouse")
     return 0
 
 

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from headwater import ports
@@ -90,3 +91,14 @@ def test_files_that_are_absent_are_named(stack: Stack) -> None:
     assert refused.returncode == 1
     assert "/nowhere" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_an_analyst_logs_in_with_sql_until_removed(stack: Stack) -> None:
+    address = stack.run("analyst", "add", "ann", "--user", "admin").stdout.strip()
+    with psycopg.connect(address) as connection:
+        assert connection.execute("select session_user::text").fetchone() == ("ann",)
+    assert "no active user 'ghost'" in stack.run("analyst", "add", "ghost", check=False).stderr
+    stack.run("analyst", "remove", "ann")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(address)
+    assert "no analyst 'ann'" in stack.run("analyst", "remove", "ann", check=False).stderr
