@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -81,7 +80,7 @@ def create_sales_order(ctx: Context, cmd: CreateSalesOrder) -> SalesOrder:
         purchase_order_number=cmd.purchase_order_number,
         salesperson_id=cmd.salesperson_id,
         custom=cmd.custom,
-        **scope_of_account(ctx, cmd, account),
+        **_scope(ctx, cmd, account),
     )
     order.save()
     for line in lines:
@@ -91,14 +90,13 @@ def create_sales_order(ctx: Context, cmd: CreateSalesOrder) -> SalesOrder:
     return order
 
 
-def scope_of_account(ctx: Context, cmd: Any, account: AccountProfile) -> dict[str, UUID | None]:
+def _scope(ctx: Context, cmd: CreateSalesOrder, account: AccountProfile) -> dict[str, UUID | None]:
     """The order's scope: what was asked for; else the actor owns it, in the account's team and territory."""
-    own = ctx.scope_values(cmd)
-    return {
-        "owner_id": own["owner_id"],
-        "team_id": cmd.team_id or account.team_id or own["team_id"],
-        "territory_id": cmd.territory_id or account.territory_id or own["territory_id"],
-    }
+    scope = ctx.scope_values(cmd)
+    for name in ("team_id", "territory_id"):
+        if name not in cmd.model_fields_set and getattr(account, name) is not None:
+            scope[name] = getattr(account, name)
+    return scope
 
 
 class UpdateSalesOrder(Command):
