@@ -45,4 +45,4 @@ def _login(server: psycopg.Connection[tuple[object, ...]], role: str, password: 
 
 def _role(server: psycopg.Connection[tuple[object, ...]], role: str, options: str) -> None:
     if not server.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
-        server.execute(sql.SQL("create role {} ").format(sql.Identifier(role)) + sql.SQL(options))  # type: ignore[arg-type]
+        server.execute(sql.SQL("create role {} ").format(sql.Identifier(role)) + sql.SQL(options))
