@@ -162,16 +162,25 @@ class Client:
                 found: dict[str, Any] = answer.json()
                 return found
             if answer is not None and answer.status_code == 401:
-                self.fleet.bearer(renew=True)
+                self.fleet.ledger.refuse("401", answer.json().get("detail", ""))
+                self.renew()
                 continue
             if answer is not None and answer.status_code < 500:
                 write.refused = f"{answer.status_code} {answer.text[:200]}"
+                self.fleet.ledger.refuse(f"{answer.status_code} {kind}", answer.json().get("title", ""))
                 return None
             if self.fleet.stopping:
                 deadline = deadline or time.monotonic() + PATIENCE
                 if time.monotonic() > deadline:
                     return None
             time.sleep(0.1)
+
+    def renew(self) -> None:
+        """A new token, which takes identity's database: as long as that is down, the old one."""
+        try:
+            self.fleet.bearer(renew=True)
+        except AssertionError:
+            time.sleep(0.2)
 
     def attempt(self, write: Write, path: str, body: dict[str, Any], key: str) -> httpx.Response | None:
         """None if nobody can say whether it happened."""

@@ -29,6 +29,7 @@ class Write:
 @dataclass
 class Ledger:
     writes: list[Write] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self, token: str, kind: str) -> Write:
@@ -36,6 +37,10 @@ class Ledger:
         with self._lock:
             self.writes.append(write)
         return write
+
+    def refuse(self, what: str, why: str) -> None:
+        with self._lock:
+            self.refusals[f"{what}: {why}"] += 1
 
     @property
     def acknowledged(self) -> int:
