@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -225,12 +226,12 @@ def test_two_workers_at_once_apply_nothing_twice_and_keep_the_order(
         assert titles(world, book) == numbers
 
 
-def kill_at(world: World, stream: StreamDatabase, failpoint: str) -> None:
-    """Runs a jobs process for ``shelf`` until it dies at the fail-point."""
+def kill_at(world: World, stream: StreamDatabase, failpoint: str, directory: Path) -> None:
+    """Runs a jobs process for ``shelf`` until it dies at the fail-point; what it leaves behind is in ``directory``."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.transactional.jobs_process"],
         stdin=subprocess.PIPE,
-        env=os.environ | {"HEADWATER_FAILPOINT": failpoint},
+        env=os.environ | {"HEADWATER_FAILPOINT": failpoint, "TMPDIR": str(directory)},
         text=True,
     )
     given = {
@@ -250,7 +251,7 @@ def kill_at(world: World, stream: StreamDatabase, failpoint: str) -> None:
 @pytest.mark.usefixtures("history")
 @pytest.mark.parametrize("failpoint", FAILPOINTS)
 def test_killed_anywhere_each_event_is_applied_exactly_once_and_in_order(
-    failpoint: str, world: World, stream: StreamDatabase, start: Callable[..., JobsThread]
+    failpoint: str, world: World, stream: StreamDatabase, start: Callable[..., JobsThread], tmp_path: Path
 ) -> None:
     books = [new_book(), new_book()]
     want(stream, books, ["1", "1"])
@@ -258,7 +259,7 @@ def test_killed_anywhere_each_event_is_applied_exactly_once_and_in_order(
     if poisonous:
         see(stream, [uuid.uuid4()], ["poison"])
     want(stream, books, ["2", "2"])
-    kill_at(world, stream, failpoint)
+    kill_at(world, stream, failpoint, tmp_path)
     want(stream, books, ["3", "3"])
     start("shelf")
     eventually(lambda: pending(stream) == poisonous)
