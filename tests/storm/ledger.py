@@ -100,7 +100,7 @@ def _traces(warehouse: psycopg.Connection[tuple[object, ...]], trace: Trace, tok
     schema, _, table = trace.table.partition(".")
     image, other = ("before", "after") if trace.op == "d" else ("after", "before")
     rows = warehouse.execute(
-        f"select {image} ->> %s, count(*) from log.change_log"  # type: ignore[arg-type]  # names of columns, ours
+        f"select {image} ->> %s, count(*) from log.change_log"
         f" where schema_name = %s and table_name = %s and op = %s and {image} ->> %s = any(%s)"
         f" and ({other} ->> %s) is distinct from ({image} ->> %s) group by 1",
         [trace.column, schema, table, trace.op, trace.column, tokens, trace.column, trace.column],

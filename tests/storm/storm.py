@@ -163,6 +163,6 @@ def write_report(outcome: Outcome, path: Path) -> None:
 
 
 def _one(connection: psycopg.Connection[tuple[Any, ...]], query: str, parameters: list[object] | None = None) -> Any:
-    row = connection.execute(query, parameters).fetchone()  # type: ignore[arg-type]
+    row = connection.execute(query, parameters).fetchone()
     assert row is not None
     return row[0]
