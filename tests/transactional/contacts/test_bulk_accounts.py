@@ -133,9 +133,15 @@ class TestContacts:
             ("rejected", ["rows.4.data.memberships"]),
         ]
 
-    def test_bob_the_supporter_may_and_charlie_cannot_reach_alices_account(self, cast):
+    def test_bob_the_supporter_links_nobody_and_charlie_cannot_reach_alices_account(self, cast):
         account = cast.alice.post(ACCOUNTS, {"name": "Acme"}).json()["account_uuid"]
         part = {"account_uuid": account, "role": "Buyer"}
-        assert verdicts(send(cast.bob, CONTACTS, row("b", last_name="B", memberships=[part]))) == [("created", [])]
+        answer = send(
+            cast.bob,
+            CONTACTS,
+            row("b/1", last_name="B", account_uuid=account),
+            row("b/2", last_name="B", memberships=[part]),
+        )
+        assert verdicts(answer) == [("created", []), ("rejected", ["rows.1.data.memberships.0.account_uuid"])]
         answer = send(cast.charlie, CONTACTS, row("c", last_name="C", memberships=[part]))
         assert verdicts(answer) == [("rejected", ["rows.0.data.memberships.0.account_uuid"])]

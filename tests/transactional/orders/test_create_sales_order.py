@@ -99,6 +99,7 @@ def test_bob_may_not_and_charlie_cannot_use_alices_account(shop, refused):
         ({"order_date": "2026-05-02", "due_date": "2026-05-01"}, {}, "due_date"),
         ({"order_number": "SO-1"}, {}, "order_number"),
         ({"sub_total": "1"}, {}, "sub_total"),
+        ({}, {"quantity": "9" * 15, "unit_price": "9" * 15}, "lines"),
         ({"purchase_order_number": "x" * 61}, {}, "purchase_order_number"),
     ],
 )

@@ -72,6 +72,8 @@ class TestUpdateLine:
         order = shop.draft()
         refused(shop.act(order, "update-line", line_no=2, quantity=1), "line_no")
         refused(shop.act(order, "update-line", line_no=0, quantity=1), "line_no")
+        refused(shop.act(order, "update-line", line_no=2**31, quantity=1), "line_no")
+        refused(shop.act(order, "update-line", line_no=1, quantity="9" * 15), "quantity")
         refused(shop.act(order, "update-line", line_no=1, quantity=0), "quantity")
         refused(shop.act(order, "update-line", line_no=1, discount=2), "discount")
 

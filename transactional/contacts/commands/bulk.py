@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from uuid import UUID
 
 from django.db import connections
 from pydantic import BaseModel, ConfigDict, Field
 
+from policy.decide import scopes
+from policy.rows import row_filter
 from transactional.contacts.commands.accounts import CreateAccount, new_account
 from transactional.contacts.commands.contacts import CreateContact, new_contact
 from transactional.contacts.models import CONTACT, Account, AccountContact, Contact
@@ -61,7 +64,10 @@ def create_accounts(ctx: Context, rows: list[Row[BulkAccount]]) -> None:
 
 
 class Membership(BaseModel):
-    """The contact's part in an account; ``primary`` makes it the account's primary contact."""
+    """The contact's part in an account; ``primary`` makes it the account's primary contact.
+
+    Takes the permissions ``contacts.link_contact`` and ``contacts.set_primary_contact``.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -78,36 +84,41 @@ class BulkContact(CreateContact):
 
 @bulk(BulkContact, resource="contacts.contact", permission="contacts.create_contact")
 def create_contacts(ctx: Context, rows: list[Row[BulkContact]]) -> None:
-    named = {row.cmd.account_uuid for row in rows if row.cmd.account_uuid is not None}
-    named |= {membership.account_uuid for row in rows for membership in row.cmd.memberships}
-    visible: set[UUID] = set(Account.objects.visible_to(ctx).filter(pk__in=named).values_list("pk", flat=True))
+    homes = _reachable(ctx, ctx.permission, {row.cmd.account_uuid for row in rows} - {None})
+    parts = {part.account_uuid for row in rows for part in row.cmd.memberships}
+    linkable = _reachable(ctx, "contacts.link_contact", parts)
+    nameable = _reachable(ctx, "contacts.set_primary_contact", parts)
     contacts: list[Contact] = []
     links: list[AccountContact] = []
     primaries: dict[UUID, UUID] = {}
     for row in rows:
-        if row.cmd.account_uuid is not None and row.cmd.account_uuid not in visible:
+        if row.cmd.account_uuid is not None and row.cmd.account_uuid not in homes:
             row.reject("account_uuid", "unknown", f"There is no account {row.cmd.account_uuid}.")
-        for number, membership in enumerate(row.cmd.memberships):
-            if membership.account_uuid not in visible:
-                row.reject(
-                    f"memberships.{number}.account_uuid", "unknown", f"There is no account {membership.account_uuid}."
-                )
-        if len({(m.account_uuid, m.role) for m in row.cmd.memberships}) < len(row.cmd.memberships):
+        for number, part in enumerate(row.cmd.memberships):
+            if part.account_uuid not in (linkable & nameable if part.primary else linkable):
+                field = f"memberships.{number}.account_uuid"
+                row.reject(field, "unknown", f"There is no account {part.account_uuid} that you may give contacts.")
+        if len({(part.account_uuid, part.role) for part in row.cmd.memberships}) < len(row.cmd.memberships):
             row.reject("memberships", "repeated", "The contact has the same role in the same account twice.")
         if not row.open:
             continue
         contact = new_contact(ctx, row.cmd)
         contacts.append(contact)
         row.accept(contact)
-        for membership in row.cmd.memberships:
-            links.append(
-                AccountContact(account_uuid=membership.account_uuid, contact_id=contact.id, role=membership.role)
-            )
-            if membership.primary:
-                primaries[membership.account_uuid] = contact.id
+        for part in row.cmd.memberships:
+            links.append(AccountContact(account_uuid=part.account_uuid, contact_id=contact.id, role=part.role))
+            if part.primary:
+                primaries[part.account_uuid] = contact.id
     copy_rows(contacts)
     copy_rows(links)
     _set_primary_contacts(ctx, primaries)
+
+
+def _reachable(ctx: Context, permission: str, accounts: Set[UUID | None]) -> Set[UUID]:
+    """Which of the accounts the actor reaches with a permission: linking takes another one than creating."""
+    reached = scopes(ctx.actor.roles, permission, Account.object_type())
+    found = Account.objects.filter(row_filter(ctx.actor, reached), pk__in=accounts)
+    return frozenset(found.values_list("pk", flat=True))
 
 
 def _set_primary_contacts(ctx: Context, primaries: dict[UUID, UUID]) -> None:

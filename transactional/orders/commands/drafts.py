@@ -5,6 +5,7 @@ Each command writes the header before the lines: the database compares lines wit
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
@@ -15,11 +16,12 @@ from transactional.contracts.base import UNSET, Command
 from transactional.contracts.events import SalesOrderCreated
 from transactional.contracts.types import Address, Currency, Custom, NonNegativeAmount, Quantity, Rate, Text
 from transactional.kernel.context import Context
+from transactional.kernel.money import MAX_AMOUNT
 from transactional.kernel.problems import Invalid
 from transactional.kernel.registry import command
 from transactional.orders import queries
 from transactional.orders.amounts import sub_total
-from transactional.orders.inputs import MAX_LINES, Channel, ShortText
+from transactional.orders.inputs import MAX_LINES, Channel, LineNumber, ShortText
 from transactional.orders.models import AccountProfile, ProductReplica, SalesOrder, SalesOrderLine
 
 
@@ -71,7 +73,7 @@ def create_sales_order(ctx: Context, cmd: CreateSalesOrder) -> SalesOrder:
         order_date=cmd.order_date or ctx.now.date(),
         due_date=cmd.due_date,
         currency=cmd.currency,
-        sub_total=sub_total((line.quantity, line.unit_price, line.discount) for line in lines),
+        sub_total=_total("lines", [(line.quantity, line.unit_price, line.discount) for line in lines]),
         tax_amount=cmd.tax_amount,
         freight=cmd.freight,
         billing_address=cmd.billing_address.model_dump() if cmd.billing_address else account.billing_address,
@@ -161,7 +163,7 @@ class UpdateLine(Command):
     """Change a line of a draft. Fields that are left out stay."""
 
     id: UUID
-    line_no: int = Field(gt=0)
+    line_no: LineNumber
     quantity: Quantity = UNSET
     unit_price: NonNegativeAmount = UNSET
     discount: Rate = UNSET
@@ -188,7 +190,7 @@ class RemoveLine(Command):
     """Take a line off a draft; the others keep their numbers."""
 
     id: UUID
-    line_no: int = Field(gt=0)
+    line_no: LineNumber
 
 
 @command(RemoveLine, resource="orders.sales_order", target="id")
@@ -217,8 +219,16 @@ def _existing_line(order: SalesOrder, line_no: int) -> SalesOrderLine:
 
 def _rewrite_total(order: SalesOrder, amounts: dict[int, tuple[Decimal, Decimal, Decimal]]) -> None:
     """Sets the subtotal and raises the order's version, also where the sum stays the same: the order has changed."""
-    order.sub_total = sub_total(amounts.values())
+    order.sub_total = _total("quantity", amounts.values())
     order.save(update_fields=["sub_total"])
+
+
+def _total(field: str, amounts: Iterable[tuple[Decimal, Decimal, Decimal]]) -> Decimal:
+    """The subtotal; Invalid names ``field`` if it is more than an order can hold."""
+    total = sub_total(amounts)
+    if total > MAX_AMOUNT:
+        raise Invalid(field, "too_large", f"The lines come to {total}; an order holds {MAX_AMOUNT} at most.")
+    return total
 
 
 def _line(prefix: str, line: NewLine, known: dict[UUID, ProductReplica], currency: str, line_no: int) -> SalesOrderLine:

@@ -24,7 +24,7 @@ from transactional.kernel.outbox import write_rows
 from transactional.kernel.registry import bulk
 from transactional.orders import queries
 from transactional.orders.amounts import TOLERANCE, lines_total
-from transactional.orders.inputs import MAX_LINES, Channel, ShortText
+from transactional.orders.inputs import MAX_LINES, Channel, LineNumber, ShortText
 from transactional.orders.models import CLOSED, SHIPPED, AccountProfile, ProductReplica, SalesOrder, SalesOrderLine
 
 _OWN_NUMBER = re.compile(r"SO-[0-9]+")
@@ -46,7 +46,7 @@ class ImportLine(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     product_id: UUID
-    line_no: int | None = Field(default=None, gt=0)
+    line_no: LineNumber | None = None
     quantity: Quantity
     unit_price: NonNegativeAmount
     discount: Rate = Decimal(0)
