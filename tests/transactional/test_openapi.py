@@ -1,4 +1,4 @@
-"""The whole OpenAPI document against the running application: whatever is sent, the answer is one that it declares."""
+"""The write side's OpenAPI against the running application: whatever is sent, the answer is one that it declares."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from tests.cast import the_cast
 from tests.world import World
 
 EXAMPLES = 5
+# Left out: the sample service's command that is wrong on purpose, and the read APIs, which have no warehouse here.
 SCHEMA = schemathesis.openapi.from_wsgi("/api/openapi.json", get_wsgi_application()).exclude(
-    path_regex="/call-out$"  # the sample service's command that is wrong on purpose
+    path_regex="/call-out$|^/api/360/"
 )
 
 
