@@ -24,6 +24,7 @@ from cdc.sources.slot import SlotSource
 from pipelines.landing.errors import LandingError, is_outage
 from pipelines.landing.overlap import without_overlap
 from pipelines.landing.rereads import Rereads
+from pipelines.landing.sinks.port import State
 from pipelines.landing.sinks.warehouse import WarehouseSink
 from pipelines.landing.snapshots import Snapshot
 from pipelines.runtime import BackOff, Heartbeat
@@ -152,7 +153,7 @@ class Landing:
                 snapshot, chunk = rereads.next()
                 self._heartbeat.progress(snapshot_rows=self._sink.store_chunk(snapshot, chunk))
 
-    def _state(self, state: str, error: str | None = None) -> None:
+    def _state(self, state: State, error: str | None = None) -> None:
         self._heartbeat.detail(self._database.name, state)
         self._sink.set_state(state, error)
 
@@ -162,7 +163,7 @@ class Landing:
 
     def _failed(self, error: Exception) -> None:
         """Names the error where people look; in the warehouse too, if it answers and this process has the source."""
-        state = "waiting" if is_outage(error) else "stopped"
+        state: State = "waiting" if is_outage(error) else "stopped"
         words = str(error).strip()
         if self._heartbeat.error(words, self._database.name):
             log.error("landing of %s is %s: %s", self._database.name, state, words)

@@ -11,6 +11,8 @@ from cdc.snapshot_progress import SnapshotProgress
 from pipelines.landing.snapshots import Snapshot
 
 Purpose = Literal["initial", "repair"]
+State = Literal["snapshot", "streaming", "waiting", "stopped"]
+"""waiting: an outage that ends by itself; stopped: somebody has to repair something."""
 
 
 class Stored(NamedTuple):
@@ -50,6 +52,9 @@ class Sink(Protocol):
 
         Transactions at or before the stored position are skipped. Raises EpochMismatch for a batch of another epoch.
         """
+
+    def set_state(self, state: State, error: str | None) -> None:
+        """Says, where readers of the sink look, what landing does with the source; nothing if the sink is not open."""
 
     def close(self) -> None:
         """Gives the source up."""

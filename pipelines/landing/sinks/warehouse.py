@@ -23,7 +23,7 @@ from pipelines.landing.mirrors import Connection, Mirrors
 from pipelines.landing.parking import PARKED_KEYS_SQL, Parked
 from pipelines.landing.schema_changes import apply_schema_change
 from pipelines.landing.segments import segments
-from pipelines.landing.sinks.port import Purpose, Stored
+from pipelines.landing.sinks.port import Purpose, State, Stored
 from pipelines.landing.snapshots import (
     Snapshot,
     add_snapshot,
@@ -126,7 +126,7 @@ class WarehouseSink:
         with self._available():
             return self._around_refused(lambda careful: self._store_chunk(snapshot, chunk, careful))
 
-    def set_state(self, state: str, error: str | None) -> None:
+    def set_state(self, state: State, error: str | None) -> None:
         """Says in ``log.source_state`` what landing does with the source; nothing if the warehouse is away."""
         if self._connection is None:
             return
