@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from django.db import connections
 
+from tests.cast import Person
 from transactional.kernel.calls import execute
 from transactional.kernel.problems import Problem
-
-ADVANCE = ("confirm", "ship", "close")
 
 
 def advanced(shop, *verbs):
@@ -105,6 +106,15 @@ def test_bob_may_not_and_charlie_finds_nothing(shop):
         assert shop.act(order, verb, person=shop.cast.bob).status_code == 403
         assert shop.act(order, verb, person=shop.cast.charlie).status_code == 404
     assert shop.read(order)["status"] == "draft"
+
+
+def test_a_warehouse_clerk_ships_and_does_nothing_else(shop):
+    alice = shop.cast.alice
+    clerk = Person(replace(alice.principal, user_id=uuid4(), roles=frozenset({"warehouse_clerk"})))
+    order = advanced(shop, "confirm")
+    for verb in ("cancel", "confirm", "close"):
+        assert shop.act(order, verb, person=clerk).status_code == 403
+    assert shop.act(order, "ship", person=clerk).json()["status"] == "shipped"
 
 
 def test_of_many_who_confirm_at_once_one_does(shop):
