@@ -1,6 +1,7 @@
 """A mirror and change log filled by hand: what landing leaves behind, without a source database in front of it.
 
-For tests and benchmarks of what stands above the mirror. Columns are those of docs/architecture.md.
+For tests and benchmarks of what stands above the mirror. Columns and types are those that landing makes of the
+services' tables; some have defaults here, so that a test names only what it is about.
 """
 
 from __future__ import annotations
@@ -27,73 +28,92 @@ _KERNEL = (
 )
 _SCOPE = "owner_id uuid, team_id uuid, territory_id uuid"
 
+SERVICES = ("identity", "contacts", "finance", "orders", "inventory")
+
 TABLES: dict[str, tuple[str, str]] = {
     "identity.user_account": (
         "id",
-        f"id uuid, username text, display_name text, email text, is_active boolean default true, team_id uuid,"
+        f"id uuid, username varchar, display_name varchar, email varchar, is_active boolean default true, team_id uuid,"
         f" territory_ids uuid[] default '{{}}', tokens_valid_from bigint default 0, {_KERNEL}",
     ),
-    "identity.role_assignment": ("id", f"id uuid, user_id uuid, role text, {_KERNEL}"),
-    "identity.user_group": ("id", f"id uuid, name text, roles text[], {_KERNEL}"),
+    "identity.role_assignment": ("id", f"id uuid, user_id uuid, role varchar, {_KERNEL}"),
+    "identity.user_group": ("id", f"id uuid, name varchar, roles varchar[], {_KERNEL}"),
     "identity.group_membership": ("id", f"id uuid, user_id uuid, group_id uuid, {_KERNEL}"),
-    "identity.team": ("id", f"id uuid, name text, parent_id uuid, {_KERNEL}"),
-    "identity.territory": ("id", f"id uuid, name text, country_code text, group_name text, {_KERNEL}"),
+    "identity.team": ("id", f"id uuid, name varchar, parent_id uuid, {_KERNEL}"),
+    "identity.territory": ("id", f"id uuid, name varchar, country_code varchar, group_name varchar, {_KERNEL}"),
     "contacts.account": (
         "account_uuid",
-        "account_uuid uuid, account_number text, name text, primary_contact_kind text, primary_contact_id uuid,"
-        " account_type text default 'Customer', status text default 'Active', status_before_hold text,"
-        " billing_address jsonb, shipping_address jsonb, industry text, annual_revenue numeric(19,4),"
-        f" currency text default 'USD', parent_id uuid, {_SCOPE}, {_KERNEL}",
+        "account_uuid uuid, account_number varchar, name varchar, primary_contact_kind varchar,"
+        " primary_contact_id uuid, account_type varchar default 'Customer', status varchar default 'Active',"
+        " status_before_hold varchar,"
+        " billing_address jsonb, shipping_address jsonb, industry varchar, annual_revenue numeric,"
+        f" currency varchar default 'USD', parent_id uuid, {_SCOPE}, {_KERNEL}",
     ),
     "contacts.contact": (
         "id",
-        "id uuid, account_uuid uuid, first_name text, last_name text, title text, email text, phone text,"
-        f" job_title text, {_SCOPE}, {_KERNEL}",
+        "id uuid, account_uuid uuid, first_name varchar, last_name varchar, title varchar, email varchar,"
+        f" phone varchar, job_title varchar, {_SCOPE}, {_KERNEL}",
     ),
-    "contacts.account_contact": ("id", f"id uuid, account_uuid uuid, contact_id uuid, role text, {_KERNEL}"),
-    "contacts.account_relationship": ("id", f"id uuid, from_account uuid, to_account uuid, kind text, {_KERNEL}"),
+    "contacts.account_contact": ("id", f"id uuid, account_uuid uuid, contact_id uuid, role varchar, {_KERNEL}"),
+    "contacts.account_relationship": ("id", f"id uuid, from_account uuid, to_account uuid, kind varchar, {_KERNEL}"),
     "finance.account_profile": (
         "account_uuid",
-        "account_uuid uuid, name text, account_type text, account_status text, billing_address jsonb,"
-        " replica_version bigint, tax_id text, credit_limit numeric(19,4) default 10000, currency text default 'USD',"
-        " payment_terms text default 'Net 30', balance_due numeric(19,4) default 0, on_credit_hold boolean"
-        f" default false, hold_reason text, hold_since timestamptz, {_SCOPE}, {_KERNEL}",
+        "account_uuid uuid, name varchar, account_type varchar, account_status varchar, billing_address jsonb,"
+        " replica_version bigint, tax_id varchar, credit_limit numeric default 10000, currency varchar default 'USD',"
+        " payment_terms varchar default 'Net 30', balance_due numeric default 0, on_credit_hold boolean"
+        f" default false, hold_reason varchar, hold_since timestamptz, {_SCOPE}, {_KERNEL}",
     ),
     "orders.account_profile": (
         "account_uuid",
-        "account_uuid uuid, name text, account_type text, account_status text, billing_address jsonb,"
-        " shipping_address jsonb, replica_version bigint, default_shipping_method text, is_taxable boolean,"
+        "account_uuid uuid, name varchar, account_type varchar, account_status varchar, billing_address jsonb,"
+        " shipping_address jsonb, replica_version bigint, default_shipping_method varchar, is_taxable boolean,"
         f" {_SCOPE}, {_KERNEL}",
     ),
     "orders.product_replica": (
         "product_id",
-        "product_id uuid, sku text, name text, is_active boolean, list_price numeric(19,4), currency text,"
+        "product_id uuid, sku varchar, name varchar, is_active boolean, list_price numeric, currency varchar,"
         f" replica_version bigint, {_KERNEL}",
     ),
     "orders.sales_order": (
         "id",
-        "id uuid, order_number text, account_uuid uuid, status text default 'confirmed', channel text default 'online',"
-        " order_date date, due_date date, ship_date date, currency text default 'USD', sub_total numeric(19,4)"
-        " default 0, tax_amount numeric(19,4) default 0, freight numeric(19,4) default 0, billing_address jsonb,"
-        " shipping_address jsonb, shipping_method text, purchase_order_number text, salesperson_id uuid,"
+        "id uuid, order_number varchar, account_uuid uuid, status varchar default 'confirmed',"
+        " channel varchar default 'online', order_date date, due_date date, ship_date date,"
+        " currency varchar default 'USD', sub_total numeric"
+        " default 0, tax_amount numeric default 0, freight numeric default 0, billing_address jsonb,"
+        " shipping_address jsonb, shipping_method varchar, purchase_order_number varchar, salesperson_id uuid,"
         f" {_SCOPE}, {_KERNEL}",
     ),
     "orders.sales_order_line": (
         "id",
-        "id uuid, order_id uuid, line_no int, product_id uuid, sku text, product_name text, quantity numeric(19,4),"
-        " unit_price numeric(19,4), discount numeric(9,6) default 0, special_offer text, carrier_tracking_number text,"
+        "id uuid, order_id uuid, line_no int, product_id uuid, sku varchar, product_name varchar, quantity numeric,"
+        " unit_price numeric, discount numeric default 0, special_offer varchar, carrier_tracking_number varchar,"
         f" {_KERNEL}",
     ),
-    "inventory.product_category": ("id", f"id uuid, name text, parent_id uuid, {_KERNEL}"),
+    "inventory.product_category": ("id", f"id uuid, name varchar, parent_id uuid, {_KERNEL}"),
     "inventory.product": (
         "id",
-        "id uuid, sku text, name text, category_id uuid, color text, size text, standard_cost numeric(19,4),"
-        f" list_price numeric(19,4), currency text default 'USD', sell_start date, sell_end date, is_active boolean"
+        "id uuid, sku varchar, name varchar, category_id uuid, color varchar, size varchar, standard_cost numeric,"
+        f" list_price numeric, currency varchar default 'USD', sell_start date, sell_end date, is_active boolean"
         f" default true, {_KERNEL}",
     ),
+    **{
+        f"{service}.external_reference": (
+            "id",
+            "id uuid, source text, key text, resource text, resource_id uuid",
+        )
+        for service in SERVICES
+    },
+    **{
+        f"{service}.access_log": (
+            "id",
+            "id uuid, at timestamptz, kind text, actor_id uuid, actor_name text, on_behalf_of uuid, action text,"
+            " resource text, resource_id text, request_id uuid, detail text",
+        )
+        for service in SERVICES
+    },
     "inventory.product_price": (
         "id",
-        f"id uuid, product_id uuid, amount numeric(19,4), currency text, valid_from date, valid_to date, {_KERNEL}",
+        f"id uuid, product_id uuid, amount numeric, currency varchar, valid_from date, valid_to date, {_KERNEL}",
     ),
 }
 """Source table → (key column, columns)."""

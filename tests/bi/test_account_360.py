@@ -56,7 +56,7 @@ def test_a_write_is_there_with_the_batch_that_brought_it(alice: Person, stream: 
     )
     found = document(alice)
     assert found["account"]["industry"] == "Rockets"
-    assert {o["order_number"]: o["total_due"] for o in found["orders"]}["SO-000002"] == "11.0000"
+    assert {o["order_number"]: Decimal(o["total_due"]) for o in found["orders"]}["SO-000002"] == 11
     assert found["finance"]["hold_reason"] == "late"
 
 
