@@ -142,7 +142,8 @@ def _warehouse(settings: Config, report: dict[str, Any]) -> None:
     with psycopg.connect(f"{settings.warehouse_url()}?{TIMEOUT}", row_factory=dict_row) as connection:
         for row in connection.execute(LANDING):
             ago = row.pop("stored_seconds_ago")
-            # Without unread WAL the mirror is current, however long ago the last change was.
+            # At most so far behind: without unread WAL the mirror is current, however long ago the last change was;
+            # with some that holds nothing for us, an idle reader's position is stored every ten seconds.
             behind = 0.0 if not lag.get(row["source"]) else ago
             report["sinks"].append({"sink": "landing", **row, "lag_seconds": behind})
         for row in connection.execute(QUEUES):

@@ -84,7 +84,7 @@ def _show(report: dict[str, Any]) -> None:
         table = Table("sink", "of", "waiting", "behind", box=None, pad_edge=False)
         for row in report["sinks"]:
             if row["sink"] == "landing":
-                table.add_row("landing", row["source"], row["state"] or "–", age(row["lag_seconds"]))
+                table.add_row("landing", row["source"], row["state"] or "–", f"≤ {age(row['lag_seconds'])}")
             else:
                 table.add_row(row["sink"], "batches", str(row["pending"]), age(row["oldest_seconds"]))
         for row in report["deliveries"]:
