@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -19,6 +19,7 @@ from transactional.kernel import revocation
 
 USERS = "/api/identity/users"
 PASSWORD = "correct horse battery"
+NOBODY = "01900000-0000-7000-8000-000000000000"
 _numbers = itertools.count(1)
 
 
@@ -77,8 +78,8 @@ def test_a_user_has_roles_of_their_own_and_of_their_groups(world: World, cast: C
         ({"email": "nobody"}, "email"),
         ({"password": "short"}, "password"),
         ({"roles": ["emperor"]}, "roles"),
-        ({"team_id": str(uuid4())}, "team_id"),
-        ({"territory_ids": [str(uuid4())]}, "territory_ids"),
+        ({"team_id": NOBODY}, "team_id"),
+        ({"territory_ids": [NOBODY]}, "territory_ids"),
     ],
 )
 def test_a_bad_user_is_refused_with_the_field(world: World, cast: Cast, values: dict[str, Any], field: str) -> None:

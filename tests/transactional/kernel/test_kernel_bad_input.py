@@ -109,7 +109,7 @@ def test_unknown_addresses_and_methods(world: World, cast: Cast, new_book: NewBo
     assert answer.headers["Allow"] == "GET, HEAD"
 
 
-@pytest.mark.parametrize("key", ["not-a-uuid", "%00", str(uuid4())])
+@pytest.mark.parametrize("key", ["not-a-uuid", "%00", "01900000-0000-7000-8000-000000000000"])
 def test_an_unknown_id_is_absent(world: World, cast: Cast, key: str) -> None:
     problem(cast.alice.get(f"{BOOKS}/{key}"), 404)
     problem(cast.alice.post(f"{BOOKS}/{key}/publish"), 404)
