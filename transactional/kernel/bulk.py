@@ -21,7 +21,7 @@ from transactional.kernel.base import Versioned
 from transactional.kernel.context import Context
 from transactional.kernel.dberrors import RETRIED, problem_of, sqlstate_of
 from transactional.kernel.problems import FieldError, Problem, Rejected, from_validation
-from transactional.kernel.validation import dump, inspect
+from transactional.kernel.validation import inspect
 
 if TYPE_CHECKING:
     from transactional.kernel.registry import CommandSpec
@@ -96,18 +96,32 @@ class Row(Generic[CommandT]):
 
 
 def run_rows(ctx: Context, spec: CommandSpec, payload: Mapping[str, Any]) -> Verdicts:
-    """Validates the rows, hands the good and new ones to the command, and tells of each what became of it."""
-    rows, verdicts = _read(spec, payload)
-    _find_existing(ctx, spec, rows)
-    _apply(ctx, spec, [row for row in rows if row.open])
+    """Hands the good and new rows to the command, and tells of each what became of it.
+
+    Rows that exist are found before anything is validated: their data count for nothing, and an import that is
+    repeated costs half.
+    """
+    named, verdicts = _read(payload)
+    existing = _existing(ctx, spec, (key for _, key, _ in named if key is not None))
+    rows: list[Row[Any]] = []
+    for index, key, data in named:
+        if key is not None and key in existing:
+            verdicts.append(Verdict(index=index, status="exists", id=existing[key]))
+            continue
+        errors, cmd = inspect(spec.input, data, f"rows.{index}.data")
+        if cmd is None:
+            verdicts.append(Verdict(index=index, status="rejected", errors=errors))
+        else:
+            rows.append(Row(index, cmd, key))
+    _apply(ctx, spec, rows)
     verdicts += [row.verdict() for row in rows]
     verdicts.sort(key=lambda verdict: verdict.index)
     counts = {status: sum(v.status == status for v in verdicts) for status in ("created", "exists", "rejected")}
     return Verdicts(verdicts=verdicts, **counts)
 
 
-def _read(spec: CommandSpec, payload: Mapping[str, Any]) -> tuple[list[Row[Any]], list[Verdict]]:
-    """The rows that are valid commands, and verdicts on the others."""
+def _read(payload: Mapping[str, Any]) -> tuple[list[tuple[int, ReferenceKey | None, Any]], list[Verdict]]:
+    """The rows that have a row's form, as ``(index, key, data)``, and verdicts on the others."""
     given = payload.get("rows")
     unknown = [FieldError(name, "extra_forbidden", "unknown field") for name in payload if name != "rows"]
     if unknown or not isinstance(given, Sequence) or isinstance(given, str) or not 1 <= len(given) <= MAX_ROWS:
@@ -115,53 +129,47 @@ def _read(spec: CommandSpec, payload: Mapping[str, Any]) -> tuple[list[Row[Any]]
             f"A bulk command takes rows: a list of 1 to {MAX_ROWS} objects.",
             errors=unknown or [FieldError("rows", "length", f"1 to {MAX_ROWS} rows")],
         )
-    rows: list[Row[Any]] = []
+    rows: list[tuple[int, ReferenceKey | None, Any]] = []
     refused: list[Verdict] = []
     seen: set[ReferenceKey] = set()
     for index, item in enumerate(given):
-        prefix = f"rows.{index}"
-        errors, cmd, key = _read_row(spec, item, prefix)
+        errors, key = _read_key(item, f"rows.{index}")
         if key is not None and key in seen:
-            errors.append(FieldError(f"{prefix}.key", "repeated", "an earlier row of this request has the same key"))
-        if errors or cmd is None:
+            errors = [FieldError(f"rows.{index}.key", "repeated", "an earlier row of this request has the same key")]
+        if errors:
             refused.append(Verdict(index=index, status="rejected", errors=errors))
             continue
         if key is not None:
             seen.add(key)
-        rows.append(Row(index, cmd, key))
+        rows.append((index, key, item["data"]))
     return rows, refused
 
 
-def _read_row(
-    spec: CommandSpec, item: Any, prefix: str
-) -> tuple[list[FieldError], Command | None, ReferenceKey | None]:
+def _read_key(item: Any, prefix: str) -> tuple[list[FieldError], ReferenceKey | None]:
     if not isinstance(item, Mapping) or "data" not in item or not item.keys() <= {"key", "data"}:
-        return [FieldError(prefix, "form", 'a row is {"data": {…}} with an optional "key"')], None, None
-    key = None
-    if item.get("key") is not None:
-        try:
-            key = ReferenceKey.model_validate_json(dump(item["key"]))
-        except (ValidationError, TypeError) as error:
-            errors = from_validation(error, f"{prefix}.key") if isinstance(error, ValidationError) else []
-            return errors or [FieldError(f"{prefix}.key", "form", str(error))], None, None
-    errors, cmd = inspect(spec.input, item["data"], f"{prefix}.data")
-    return errors, cmd, key
+        return [FieldError(prefix, "form", 'a row is {"data": {…}} with an optional "key"')], None
+    if item.get("key") is None:
+        return [], None
+    try:
+        return [], ReferenceKey.model_validate(item["key"])
+    except ValidationError as error:
+        return from_validation(error, f"{prefix}.key"), None
 
 
-def _find_existing(ctx: Context, spec: CommandSpec, rows: Iterable[Row[Any]]) -> None:
-    """Marks rows whose external reference is known with the id it refers to."""
-    by_source: dict[str, dict[str, Row[Any]]] = defaultdict(dict)
-    for row in rows:
-        if row.key is not None:
-            by_source[row.key.source][row.key.key] = row
+def _existing(ctx: Context, spec: CommandSpec, keys: Iterable[ReferenceKey]) -> dict[ReferenceKey, UUID]:
+    """The ids of those ``keys`` that name a row already."""
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        by_source[key.source].append(key.key)
+    found: dict[ReferenceKey, UUID] = {}
     with connections[ctx.service].cursor() as cursor:
-        for source, keyed in by_source.items():
+        for source, names in by_source.items():
             cursor.execute(
                 "select key, resource_id from external_reference where source = %s and resource = %s and key = any(%s)",
-                [source, spec.resource, list(keyed)],
+                [source, spec.resource, names],
             )
-            for key, resource_id in cursor.fetchall():
-                keyed[key].found = resource_id
+            found |= {ReferenceKey(source=source, key=name): resource_id for name, resource_id in cursor.fetchall()}
+    return found
 
 
 def _apply(ctx: Context, spec: CommandSpec, rows: list[Row[Any]]) -> None:
@@ -197,7 +205,8 @@ def _apply(ctx: Context, spec: CommandSpec, rows: list[Row[Any]]) -> None:
     if len(rows) == 1:
         for fault in problem.errors or (FieldError("", problem.code, problem.detail),):
             rows[0].reject(fault.field, fault.code, fault.message)
-        _find_existing(ctx, spec, rows)
+        if rows[0].key is not None:
+            rows[0].found = _existing(ctx, spec, [rows[0].key]).get(rows[0].key)
         if rows[0].found is not None:
             rows[0].errors.clear()
         return
