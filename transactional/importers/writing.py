@@ -34,12 +34,16 @@ class Ids:
     """Reference → id of every row that stands."""
 
     known: dict[str, str] = field(default_factory=dict)
+    _columns: tuple[pl.Series, pl.Series] = (pl.Series(), pl.Series())
 
     def of(self, reference: pl.Expr) -> pl.Expr:
         """The id of a reference; null for null and for what was not written."""
-        return reference.replace_strict(
-            list(self.known), list(self.known.values()), default=None, return_dtype=pl.String
-        )
+        if len(self._columns[0]) != len(self.known):
+            self._columns = (
+                pl.Series(self.known.keys(), dtype=pl.String),
+                pl.Series(self.known.values(), dtype=pl.String),
+            )
+        return reference.replace_strict(*self._columns, default=None, return_dtype=pl.String)
 
 
 class Writer:
