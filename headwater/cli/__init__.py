@@ -11,8 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from headwater.cli import data, lifecycle, mend, observe, serving
-from headwater.cli.errors import Refused
-from headwater.config import ConfigError
+from headwater.cli.errors import sentence
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -35,12 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Command = given.run
     try:
         return run(given)
-    except (Refused, ConfigError) as error:
-        print(f"headwater {given.command}: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print(f"headwater {given.command}: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `headwater status | head`
         sys.stderr.close()
+        return 1
+    except Exception as error:
+        told = sentence(error)
+        if told is None:
+            raise
+        print(f"headwater {given.command}: {told}", file=sys.stderr)
         return 1

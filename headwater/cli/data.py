@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headwater import config
 from headwater.cli.errors import Refused
-from headwater.state import Home
+from headwater.cli.running import running
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,7 +36,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def demo(_: argparse.Namespace) -> int:
     from headwater import companies
 
-    home = _running()
+    home = running()
     companies.load_demo(home)
     return 0
 
@@ -44,20 +44,18 @@ def demo(_: argparse.Namespace) -> int:
 def import_company(given: argparse.Namespace) -> int:
     from headwater import companies
 
-    _running()
+    running()
     report = companies.load_adventureworks(given.directory)
     print(json.dumps(report.as_json(), indent=2) if given.json else "\n".join(report.lines()))
     return 0
 
 
 def token(given: argparse.Namespace) -> int:
-    _running()
+    running()
     os.environ["HEADWATER_SERVICES"] = "identity"
     from headwater.provision.oltp import setup_django
 
     setup_django()
-    from django.db import Error as DatabaseError
-
     from transactional.identity.tokens import issue_for
     from transactional.kernel.problems import Problem
 
@@ -65,39 +63,24 @@ def token(given: argparse.Namespace) -> int:
         print(issue_for(given.user))
     except Problem as problem:
         raise Refused(problem.detail) from problem
-    except DatabaseError as error:
-        raise Refused(f"identity's database does not answer ({str(error).strip()}); ask `headwater doctor`.") from error
     return 0
 
 
 def analyst(given: argparse.Namespace) -> int:
-    _running()
+    running()
     import psycopg
 
     from headwater.acting import user_id
-    from warehouse.analysts import AnalystError, create, remove
+    from warehouse.analysts import create, remove
 
     settings = config.current()
-    try:
-        with psycopg.connect(settings.warehouse_url("postgres"), autocommit=True) as superuser:
-            if given.action == "remove":
-                remove(superuser, given.login)
-                print(f"{given.login} may not log in any more.")
-                return 0
-            password = secrets.token_urlsafe(18)
-            create(superuser, given.login, password, user_id(given.user or given.login))
-    except AnalystError as error:
-        raise Refused(str(error)) from error
+    with psycopg.connect(settings.warehouse_url("postgres"), autocommit=True) as superuser:
+        if given.action == "remove":
+            remove(superuser, given.login)
+            print(f"{given.login} may not log in any more.")
+            return 0
+        password = secrets.token_urlsafe(18)
+        create(superuser, given.login, password, user_id(given.user or given.login))
     server = settings.warehouse
     print(f"postgresql://{given.login}:{password}@{server.host}:{server.port}/warehouse")
     return 0
-
-
-def _running() -> Home:
-    """The home, if its system runs. Raises Refused otherwise."""
-    from headwater.supervisor.lock import Lock
-
-    home = Home(config.home())
-    if Lock(home.run).holder() is None:
-        raise Refused(f"nothing runs in {home.root}; start it with `headwater up`.")
-    return home

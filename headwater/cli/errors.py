@@ -5,3 +5,29 @@ from __future__ import annotations
 
 class Refused(Exception):
     """The command cannot do what was asked; the message says why and what to do."""
+
+
+# Named and not imported: most commands need few of the modules that define them.
+_SPEAKING = {
+    "headwater.cli.errors.Refused",
+    "headwater.config.ConfigError",
+    "headwater.embedded.account.AccountError",
+    "headwater.embedded.postgres.ClusterError",
+    "headwater.prepare.PreparationError",
+    "headwater.supervisor.hold.NotHeld",
+    "cdc.errors.StreamError",
+    "pipelines.landing.errors.LandingError",
+    "warehouse.analysts.AnalystError",
+    "warehouse.compile.DbtError",
+}
+_OUTAGES = {"psycopg.OperationalError", "django.db.utils.OperationalError"}
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to tell the person about an error that speaks for itself; None for a fault in the program."""
+    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
+    if names & _SPEAKING:
+        return str(error)
+    if names & _OUTAGES:
+        return f"a database gives no answer ({str(error).strip()}); ask `headwater doctor`."
+    return None

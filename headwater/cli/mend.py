@@ -7,7 +7,7 @@ from typing import Any
 
 from headwater import config
 from headwater.cli.errors import Refused
-from headwater.state import Home
+from headwater.cli.running import running
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,13 +28,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def rebuild(given: argparse.Namespace) -> int:
-    from warehouse.compile import DbtError, build
+    home = running()
+    from warehouse.compile import build
 
-    try:
-        home = Home(config.home())
-        report = build(config.current().warehouse_url(), select=given.model, target=home.dbt)
-    except DbtError as error:
-        raise Refused(str(error)) from error
+    report = build(config.current().warehouse_url(), select=given.model, target=home.dbt)
+    if not report.states:
+        raise Refused(f"no model is named {' '.join(given.model)}.")
     print(", ".join(f"{count} {state}" for state, count in sorted(report.states.items())))
     for warning in report.warnings:
         print(f"! {warning}")
@@ -42,6 +41,7 @@ def rebuild(given: argparse.Namespace) -> int:
 
 
 def reconcile(given: argparse.Namespace) -> int:
+    running()
     from headwater.acting import as_administrator
 
     who = as_administrator("headwater reconcile replicas")
@@ -69,18 +69,16 @@ def reconcile(given: argparse.Namespace) -> int:
 
 
 def repair(given: argparse.Namespace) -> int:
+    home = running()
     from headwater import repairs
-    from headwater.supervisor.hold import NotHeld
 
-    try:
-        for sentence in repairs.repair(Home(config.home()), config.current(), given.source, force=given.force):
-            print(sentence, flush=True)
-    except NotHeld as error:
-        raise Refused(str(error)) from error
+    for sentence in repairs.repair(home, config.current(), given.source, force=given.force):
+        print(sentence, flush=True)
     return 0
 
 
 def parked(given: argparse.Namespace) -> int:
+    running()
     from headwater import parking
 
     settings = config.current()
