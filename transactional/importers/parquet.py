@@ -24,7 +24,7 @@ _CALLED = {INTEGER: "a whole number", FLAG: "true or false", DATE: "a date", MON
 
 
 class MissingInput(Exception):
-    """Files or columns that an import needs are absent; ``missing`` names each. Nothing has been written."""
+    """Files or columns that an import needs are absent or unreadable; ``missing`` names each. Nothing was written."""
 
     def __init__(self, directory: Path, missing: list[str]) -> None:
         self.directory = directory
@@ -72,18 +72,15 @@ def check(directory: Path, sheets: Iterable[Sheet]) -> None:
 
 
 def read(directory: Path, sheet: Sheet) -> pl.DataFrame:
-    """The sheet's columns in its types, ``row`` and ``problem``; values that do not fit their type become problems."""
-    raw = pl.read_parquet(directory / sheet.file, columns=list(sheet.columns)).with_row_index("row", offset=1)
-    typed = raw.select(
-        pl.col("row").cast(pl.Int64),
-        *(pl.col(name).cast(dtype, strict=False) for name, dtype in sheet.columns.items()),
-        *(
-            pl.col(name).cast(pl.String).alias(f"{name}__raw")
-            for name, dtype in sheet.columns.items()
-            if raw.schema[name] != dtype
-        ),
-        pl.lit(None, pl.String).alias("problem"),
-    )
+    """The sheet's columns in its types, ``row`` and ``problem``; values that do not fit their type become problems.
+
+    Raises MissingInput for a file that is cut short, or a column that is no list of plain values.
+    """
+    try:
+        raw = pl.read_parquet(directory / sheet.file, columns=list(sheet.columns)).with_row_index("row", offset=1)
+        typed = _typed(raw, sheet)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise MissingInput(directory, [f"file {sheet.file} cannot be read ({error})"]) from error
     for name, dtype in sheet.columns.items():
         source = f"{name}__raw"
         if source in typed.columns:
@@ -94,6 +91,20 @@ def read(directory: Path, sheet: Sheet) -> pl.DataFrame:
     again = pl.struct(sheet.key).is_duplicated() & ~pl.struct(sheet.key).is_first_distinct()
     key = pl.concat_str([pl.col(name).cast(pl.String) for name in sheet.key], separator=", ")
     return flag(typed, again, pl.format(f"{', '.join(sheet.key)} {{}} stands in an earlier row already", key))
+
+
+def _typed(raw: pl.DataFrame, sheet: Sheet) -> pl.DataFrame:
+    """The columns cast, and ``<column>__raw`` with the text of those that came in another type."""
+    return raw.select(
+        pl.col("row").cast(pl.Int64),
+        *(pl.col(name).cast(dtype, strict=False) for name, dtype in sheet.columns.items()),
+        *(
+            pl.col(name).cast(pl.String).alias(f"{name}__raw")
+            for name, dtype in sheet.columns.items()
+            if raw.schema[name] != dtype
+        ),
+        pl.lit(None, pl.String).alias("problem"),
+    )
 
 
 def flag(frame: pl.DataFrame, when: pl.Expr, reason: pl.Expr | str) -> pl.DataFrame:

@@ -151,6 +151,16 @@ def test_every_missing_file_and_column_is_named_at_once(copy: Path) -> None:
     assert len(caught.value.missing) == 3
 
 
+def test_a_file_that_was_cut_short_is_named(copy: Path) -> None:
+    path = copy / "Sales.SalesOrderDetail.parquet"
+    whole = bytearray(path.read_bytes())
+    whole[1000:50_000] = bytes(49_000)
+    path.unlink()
+    path.write_bytes(bytes(whole))
+    with pytest.raises(MissingInput, match=r"Sales\.SalesOrderDetail\.parquet cannot be read"):
+        adventureworks.read(copy)
+
+
 def test_a_bad_line_rejects_its_order_and_nothing_else(copy: Path) -> None:
     rewrite(
         copy,
