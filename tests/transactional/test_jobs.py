@@ -151,6 +151,38 @@ def test_a_poison_event_parks_its_aggregate_and_replay_brings_it_back(
     assert titles(world, missing) == ["b"]
 
 
+@pytest.mark.usefixtures("history")
+def test_an_event_that_is_always_too_slow_parks_its_aggregate_only(
+    world: World, stream: StreamDatabase, start: Callable[..., JobsThread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"options": "-c statement_timeout=300ms"}
+    monkeypatch.setitem(connections.settings["shelf"], "OPTIONS", connections.settings["shelf"]["OPTIONS"] | limits)
+    slow, other = new_book(), new_book()
+    with world.superuser() as superuser:
+        superuser.execute(
+            "create function public.dawdle() returns trigger language plpgsql as"
+            " $$ begin perform pg_sleep(60); return new; end $$"
+        )
+        superuser.execute(
+            "create trigger dawdle before update on shelf.book"
+            " for each row when (new.title = 'slow') execute function public.dawdle()"
+        )
+        (poison,) = want(stream, [slow], ["slow"])
+        want(stream, [slow, other], ["after", "x"])
+        stream.rows("update stream.delivery set attempts = 4 where event_id = %s returning 1", poison)
+        worker = start("shelf")
+        eventually(lambda: titles(world, other) == ["x"])
+        eventually(lambda: bool(stream.rows("select 1 from stream.parked")))
+        superuser.execute("drop function public.dawdle cascade")
+    (parked,) = stream.rows("select * from stream.parked")
+    assert (parked["event_id"], parked["behind"]) == (poison, 1)
+    assert "statement timeout" in parked["last_error"]
+    assert worker.watch.counters["failures"] == 2
+    stream.rows("select stream.replay('shelf', %s)", poison)
+    eventually(lambda: pending(stream) == 0)
+    assert titles(world, slow) == ["slow", "after"]
+
+
 def test_a_failing_event_is_tried_again_by_itself(
     world: World, stream: StreamDatabase, start: Callable[..., JobsThread]
 ) -> None:

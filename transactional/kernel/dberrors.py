@@ -17,8 +17,11 @@ from transactional.kernel.problems import Conflict, FieldError, Problem, Rejecte
 RETRIED = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected: the same command may succeed when run again."""
 
-BUSY = RETRIED | {"55P03", "57014"}
-"""Also lock_not_available and query_canceled: nothing was wrong with the command."""
+TIMED_OUT = frozenset({"55P03", "57014"})
+"""lock_not_available and query_canceled: lock_timeout or statement_timeout ran out; the connection lives."""
+
+BUSY = RETRIED | TIMED_OUT
+"""Nothing was wrong with the command."""
 
 _KEY = re.compile(r"Key \((?P<columns>[^)=]+)\)=")
 _SENTENCES = {

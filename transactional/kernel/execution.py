@@ -73,7 +73,8 @@ def running_command() -> str | None:
 def run(spec: CommandSpec, payload: Mapping[str, Any], caller: Context, *, nested: bool = False) -> Answer:
     """Runs a command and returns its answer; raises a Problem.
 
-    ``nested``: inside the transaction that applies an event; deadlocks are then the outer transaction's to retry.
+    ``nested``: inside the transaction that applies an event; a database that is busy or away is then raised as the
+    database error it is, for whoever applies the event to judge.
     """
     ctx = caller.running(service=spec.service, name=spec.name, permission=spec.permission)
     try:
@@ -89,10 +90,8 @@ def run(spec: CommandSpec, payload: Mapping[str, Any], caller: Context, *, neste
                     time.sleep(random.uniform(0.005, 0.02) * 2**attempt)
                     ctx = ctx.running(service=spec.service, name=spec.name, permission=spec.permission)
                     continue
-                if nested and (sqlstate_of(error) in RETRIED or sqlstate_of(error) is None):
-                    raise
                 problem = problem_of(error)
-                if problem is None:
+                if problem is None or (nested and isinstance(problem, Unavailable)):
                     raise
                 raise problem from error
         raise Unavailable("The command met other writers again and again; try again.")

@@ -20,7 +20,7 @@ from policy.principal import STREAM
 from transactional.contracts import failpoints
 from transactional.kernel import audit
 from transactional.kernel.context import Context
-from transactional.kernel.dberrors import RETRIED, sqlstate_of
+from transactional.kernel.dberrors import RETRIED, TIMED_OUT, sqlstate_of
 from transactional.kernel.execution import Answer, run
 from transactional.kernel.problems import Unavailable
 from transactional.kernel.registry import RegistryError, command_named
@@ -54,7 +54,8 @@ class InboundEvent:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of an event: ``applied``; ``duplicate`` (was applied before); ``ignored`` (no handler wants it);
-    ``failed`` (park its aggregate, ``error`` says why); ``blocked`` (an earlier event of its aggregate failed)."""
+    ``failed`` (park its aggregate, ``error`` says why); ``blocked`` (not tried: an earlier event of its aggregate failed,
+    or an earlier one of any aggregate timed out, and what is not held behind that one may be given again at once)."""
 
     event_id: UUID
     status: Literal["applied", "duplicate", "ignored", "failed", "blocked"]
@@ -111,6 +112,8 @@ def apply_events(service: str, events: Sequence[InboundEvent]) -> list[Verdict]:
 
     First all in one transaction per ``MAX_EVENTS``; if one fails, that part again with a savepoint each, so that a bad
     event takes only its aggregate down. Outages, deadlocks and lost connections raise; nothing of that part is applied.
+    A time-out is the failure of the event that met it, and ends the part: the transaction, with the locks of what it has
+    applied, never waits for two.
     """
     verdicts: list[Verdict] = []
     blocked: set[tuple[str, UUID]] = set()
@@ -159,7 +162,7 @@ def _apply_together(service: str, events: Sequence[InboundEvent]) -> list[Verdic
 def _apply_each(service: str, events: Sequence[InboundEvent], blocked: set[tuple[str, UUID]]) -> list[Verdict]:
     verdicts = []
     with _transaction(service):
-        for event in events:
+        for number, event in enumerate(events):
             if event.aggregate in blocked:
                 verdicts.append(Verdict(event.id, "blocked"))
                 continue
@@ -171,6 +174,8 @@ def _apply_each(service: str, events: Sequence[InboundEvent], blocked: set[tuple
                     raise
                 audit.nothing_announced()
                 blocked.add(event.aggregate)
+                if _timed_out(error):
+                    blocked.update(later.aggregate for later in events[number:])
                 verdicts.append(Verdict(event.id, "failed", f"{type(error).__name__}: {error}"))
     return verdicts
 
@@ -297,4 +302,10 @@ def _is_outage(error: Exception) -> bool:
     if not isinstance(error, (DatabaseError, psycopg.Error)):
         return False
     state = sqlstate_of(error)
-    return state is None or state in RETRIED or state[:2] in ("08", "53", "57", "58")
+    if state is None or state in RETRIED:
+        return True
+    return state not in TIMED_OUT and state[:2] in ("08", "53", "57", "58")
+
+
+def _timed_out(error: Exception) -> bool:
+    return isinstance(error, (DatabaseError, psycopg.Error)) and sqlstate_of(error) in TIMED_OUT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -146,6 +146,75 @@ def test_effects_and_inbox_stand_or_fall_together(world: World, cast: Cast, new_
     before = world.count("shelf.inbox")
     apply_events("shelf", [seen(uuid7(), 1, "poison")])
     assert world.count("shelf.inbox") == before
+
+
+@pytest.fixture
+def slow(world: World) -> Iterator[None]:
+    """A replica named "slow" takes a minute to write; a statement of this thread has 0.3 s."""
+    with world.superuser() as superuser:
+        superuser.execute(
+            "create function public.dawdle() returns trigger language plpgsql as"
+            " $$ begin perform pg_sleep(60); return new; end $$"
+        )
+        superuser.execute(
+            "create trigger dawdle before insert or update on shelf.account_replica"
+            " for each row when (new.name = 'slow') execute function public.dawdle()"
+        )
+        connections["shelf"].close()
+        with connections["shelf"].cursor() as cursor:
+            cursor.execute("set statement_timeout = '300ms'")
+        yield
+        connections["shelf"].close()
+        superuser.execute("drop function public.dawdle cascade")
+
+
+@pytest.mark.usefixtures("slow")
+def test_an_event_that_is_always_too_slow_fails_alone(world: World) -> None:
+    good, bad = uuid7(), uuid7()
+    events = [seen(good, 1, "one"), seen(bad, 1, "slow"), seen(good, 2, "two")]
+    verdicts = apply_events("shelf", events)
+    assert statuses(verdicts) == ["applied", "failed", "blocked"]
+    assert verdicts[1].error is not None
+    assert "statement timeout" in verdicts[1].error
+    assert AccountReplica.objects.get(pk=good).name == "one"
+    # What was not held behind it comes again, as the stream gives it.
+    assert statuses(apply_events("shelf", [events[2]])) == ["applied"]
+    assert AccountReplica.objects.get(pk=good).name == "two"
+    assert not AccountReplica.objects.filter(pk=bad).exists()
+
+
+def test_a_command_that_waits_too_long_for_a_lock_fails_its_event(world: World, cast: Cast, new_book: NewBook) -> None:
+    locked, free = new_book(cast.alice)["id"], new_book(cast.alice)["id"]
+    connections["shelf"].close()
+    with connections["shelf"].cursor() as cursor:
+        cursor.execute("set lock_timeout = '100ms'")
+    with world.superuser() as holder, holder.transaction():
+        holder.execute("select from shelf.book where id = %s for update", [locked])
+        verdicts = apply_events("shelf", [wanted(free, "x"), wanted(locked, "y")])
+    connections["shelf"].close()
+    assert statuses(verdicts) == ["applied", "failed"]
+    assert verdicts[1].error is not None
+    assert "lock timeout" in verdicts[1].error
+
+
+def test_an_administrator_who_ends_the_session_is_an_outage(world: World) -> None:
+    """The handler's own statement meets it, as an event's fault would; yet nothing is parked."""
+    account = uuid7()
+    with world.superuser() as superuser:
+        superuser.execute(
+            "create function public.shut() returns trigger language plpgsql security definer as"
+            " $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$"
+        )
+        superuser.execute(
+            "create trigger shut before insert on shelf.account_replica for each row execute function public.shut()"
+        )
+        try:
+            with pytest.raises(OperationalError):
+                apply_events("shelf", [seen(account, 1, "one")])
+        finally:
+            connections["shelf"].close()
+            superuser.execute("drop function public.shut cascade")
+    assert statuses(apply_events("shelf", [seen(account, 1, "one")])) == ["applied"]
 
 
 def test_an_outage_parks_nothing(world: World) -> None:
