@@ -90,6 +90,8 @@ class Lander(Reader):
             if value is None:
                 continue
             envelope = orjson.loads(str(value))
+            if envelope["op"] == "m":  # the message that marks the end of the load
+                continue
             source = envelope["source"]
             if source["txId"] != current:
                 current = source["txId"]
@@ -139,8 +141,14 @@ def main(given: dict[str, Any]) -> None:
 
     threading.Thread(target=report, daemon=True).start()
     engine = DebeziumJsonEngine(properties=properties(given), handler=handler, jvm_opts=["-Xmx1g"])
-    threading.Thread(target=engine.run, daemon=True).start()
-    sys.stdin.read()  # the benchmark closes it when it has seen enough
+    threading.Thread(target=_until_told, daemon=True).start()
+    engine.run()
+    os._exit(1)
+
+
+def _until_told() -> None:
+    """The benchmark closes our standard input when it has seen enough."""
+    sys.stdin.read()
     os._exit(0)
 
 

@@ -130,15 +130,17 @@ class Peer:
     """The process of bench/landing_peer.py and what it reports."""
 
     def __init__(self, given: dict[str, Any], directory: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.landing_peer", json.dumps(given)],
-            cwd=directory,  # the engine writes a log directory where it runs
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        self._log = directory / "peer.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bench.landing_peer", json.dumps(given)],
+                cwd=directory,  # the engine writes a log directory where it runs
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
 
     def rate(self, expected: int, *, seconds: float = 900) -> float:
         """Records a second, from the first sample that has any to the first that has all."""
@@ -155,7 +157,7 @@ class Peer:
                 return (sample["seen"] - first[1]) / max(sample["at"] - first[0], 0.1)
             if time.monotonic() > deadline:
                 raise RuntimeError(f"Debezium gave {sample['seen']} of {expected} records in {seconds:.0f} s")
-        raise RuntimeError("Debezium's engine ended")
+        raise RuntimeError(f"Debezium's engine ended:\n{self._log.read_text()[-3000:]}")
 
     def close(self) -> None:
         assert self._process.stdin is not None
