@@ -54,8 +54,8 @@ class InboundEvent:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of an event: ``applied``; ``duplicate`` (was applied before); ``ignored`` (no handler wants it);
-    ``failed`` (park its aggregate, ``error`` says why); ``blocked`` (not tried: an earlier event of its aggregate failed,
-    or an earlier one of any aggregate timed out, and what is not held behind that one may be given again at once)."""
+    ``failed`` (park its aggregate, ``error`` says why); ``blocked`` (not tried: an earlier event of its aggregate
+    failed, or one of any aggregate timed out, and what is not held behind that one may be given again at once)."""
 
     event_id: UUID
     status: Literal["applied", "duplicate", "ignored", "failed", "blocked"]
@@ -112,8 +112,8 @@ def apply_events(service: str, events: Sequence[InboundEvent]) -> list[Verdict]:
 
     First all in one transaction per ``MAX_EVENTS``; if one fails, that part again with a savepoint each, so that a bad
     event takes only its aggregate down. Outages, deadlocks and lost connections raise; nothing of that part is applied.
-    A time-out is the failure of the event that met it, and ends the part: the transaction, with the locks of what it has
-    applied, never waits for two.
+    A time-out is the failure of the event that met it, and ends the part: the transaction, with the locks of what it
+    has applied, never waits for two.
     """
     verdicts: list[Verdict] = []
     blocked: set[tuple[str, UUID]] = set()

@@ -31,7 +31,8 @@ FAILPOINTS: Final = (
 
 LEASE: Final = 300
 """Seconds for which a worker that hangs keeps its service's deliveries from another; a dead one keeps none. Half of it
-is left at a claim in any case, and must last for the two statement time-outs of a round with an event that is too slow."""
+is left at a claim in any case, and must last for the two statement time-outs of a round with an event that is too
+slow."""
 
 POLL: Final = 2.0
 """Seconds after which a worker looks for deliveries although nobody woke it: retries fall due silently."""
