@@ -102,7 +102,7 @@ changes as (
                 new.value is distinct from old.value
                 and new.key not in ('version', 'replica_version', 'created_at', 'updated_at')
         ) as fields
-    from log.change_log as change
+    from ops.changes_of(jsonb_build_object('account_uuid', $1)) as change
     left join lateral (
         select
             message.actor,
@@ -119,7 +119,6 @@ changes as (
         order by message.seq desc, message.lsn desc
         limit 1
     ) as said on true
-    where change.key = jsonb_build_object('account_uuid', $1)
     order by change.committed_at desc, change.lsn desc, change.seq desc
     limit 50
 )

@@ -1,14 +1,15 @@
 {% macro prepare_mirrors() -%}
     {#-
         What readers need on the mirror beside what landing makes: indexes for look-ups other than by key
-        (meta.indexes) and row security for the read API (meta.row_security; a mirror without it shows the API
-        nothing). A change shows to whom the row that it changed shows. May run at any time; touches nothing that
-        stands already and skips mirrors that landing has not made yet.
+        (meta.indexes), row security for the read API (meta.row_security; a mirror without it shows the API nothing),
+        and a way to the changes of a row. May run at any time; touches nothing that stands already and skips mirrors
+        that landing has not made yet.
     -#}
     {%- set sources = [] if not execute else graph.sources.values() | rejectattr('source_name', 'equalto', 'ops') | sort(attribute='unique_id') -%}
     {%- set secured = [] %}
 do $prepare$
 begin
+    perform pg_advisory_xact_lock(hashtextextended('headwater prepare mirrors', 0));
     {%- for source in sources %}
     {%- set mirror = source.schema ~ '.' ~ source.name %}
     {%- set meta = source.config.meta %}
@@ -29,33 +30,54 @@ begin
         {%- endif %}
     end if;
     {%- endfor %}
+    perform ops.secure('log.change_log', 'wh_api', 'false');
     if {% for source in secured %}to_regclass('{{ source.schema }}.{{ source.name }}') is not null
         {%- if not loop.last %} and {% endif %}{% endfor %} then
-        perform ops.secure('log.change_log', 'wh_api', $condition$
-            {%- for source in secured %}
-            {% if not loop.first %}or {% endif %}(
-                schema_name = '{{ source.source_name }}' and table_name = '{{ source.name }}'
-                and {{ is_visible(source, "(change_log.key ->> '" ~ source.config.meta.key ~ "')::uuid") }}
-            )
-            {%- endfor %}
-        $condition$);
+        {{ changes_of(secured, sources) }}
     end if;
 end
 $prepare$
 {%- endmacro %}
 
 
+{% macro changes_of(secured, sources) -%}
+    {#-
+        Changes of the rows with one key that the reader may see. A function of the owner with the condition written
+        out, because under row security of the change log itself the key could not be looked up in its index (equality
+        of jsonb is not leakproof): 3.4 s instead of milliseconds over the changes of AdventureWorks.
+    -#}
+        create or replace function ops.changes_of(row_key jsonb) returns setof log.change_log
+        language sql stable security definer
+        set search_path = pg_catalog
+        as $changes$
+            select change.*
+            from log.change_log as change
+            where change.key = row_key and (
+                {%- for source in secured %}
+                {% if not loop.first %}or {% endif %}(
+                    change.schema_name = '{{ source.source_name }}' and change.table_name = '{{ source.name }}'
+                    and exists (
+                        select from {{ source.schema }}.{{ source.name }}
+                        where {{ source.config.meta.key }} = (row_key ->> '{{ source.config.meta.key }}')::uuid
+                        and ({{ mirror_condition(source, sources) }})
+                    )
+                )
+                {%- endfor %}
+            )
+        $changes$;
+{%- endmacro %}
+
 {% macro mirror_condition(source, sources) -%}
     {#- A mirror without scope columns of its own shows its rows to whom it shows the row that they belong to. -#}
     {%- set declaration = source.config.meta.row_security -%}
     {%- if declaration.through -%}
         {%- set above = sources | selectattr('unique_id', 'equalto', 'source.headwater.' ~ declaration.through) | first -%}
-        {{ is_visible(above, source.name ~ '.' ~ declaration.by) }}
+        exists (
+            select from {{ above.schema }}.{{ above.name }} as visible
+            where visible.{{ above.config.meta.key }} = {{ source.name }}.{{ declaration.by }}
+            and ({{ row_condition(above.config.meta.row_security) }})
+        )
     {%- else -%}
         {{ row_condition(declaration) }}
     {%- endif -%}
-{%- endmacro %}
-
-{% macro is_visible(source, key) -%}
-    exists (select from {{ source.schema }}.{{ source.name }} as visible where visible.{{ source.config.meta.key }} = {{ key }})
 {%- endmacro %}
