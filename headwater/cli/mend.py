@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from headwater import config
+from headwater import config, fingerprint
 from headwater.cli.errors import Refused
 from headwater.cli.running import running
 
@@ -32,6 +32,8 @@ def rebuild(given: argparse.Namespace) -> int:
     from warehouse.compile import build
 
     report = build(config.current().warehouse_url(), select=given.model, target=home.dbt)
+    if not given.model:
+        fingerprint.record(home, "marts")
     if not report.states:
         raise Refused(f"no model is named {' '.join(given.model)}.")
     print(", ".join(f"{count} {state}" for state, count in sorted(report.states.items())))

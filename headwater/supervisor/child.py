@@ -93,8 +93,7 @@ class Child:
         self._kill_session()
         if time.monotonic() - self._began > STEADY:
             self.failures = 0
-        self.due = time.monotonic() + BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
-        self.failures += 1
+        self._wait_longer()
         self.process = None
         self._turn("waiting")
         return True
@@ -103,7 +102,11 @@ class Child:
         if self.state != "waiting" or time.monotonic() < self.due:
             return False
         self.restarts += 1
-        self.start()
+        try:
+            self.start()
+        except OSError as error:  # no memory, no process slot, no disk for the log: as if it had ended at once
+            self.last_exit = str(error)
+            self._wait_longer()
         return True
 
     def hurry(self) -> None:
@@ -129,6 +132,10 @@ class Child:
             self.process.wait()
         self.process = None
         self._turn("stopped")
+
+    def _wait_longer(self) -> None:
+        self.due = time.monotonic() + BACK_OFF[min(self.failures, len(BACK_OFF) - 1)]
+        self.failures += 1
 
     def describe(self) -> dict[str, object]:
         return {

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 
 from cdc.failpoints import reach
 from headwater import fingerprint, ports
@@ -33,6 +35,9 @@ FAILPOINTS = (
 LOOK = 30.0
 """Seconds between looks at the size of the logs when nothing else happens."""
 
+PREPARATIONS = 3
+"""How often a preparation is begun that a database's death ends."""
+
 READY_TIMEOUT = 120.0
 """Seconds for a cluster to take connections; recovery after a loss of power replays WAL first."""
 
@@ -58,15 +63,15 @@ class Supervisor:
         """Runs until told to stop (0), or until the start fails (1, with the reason in supervisor.json)."""
         try:
             self._start()
-            while not self.signals.stop:
-                self.signals.wait(self._until_due(LOOK))
-                self._tend()
         except Stopped:
             pass
         except (Failed, ConfigError, AccountError, ClusterError, OSError) as error:
             self._stop_all()
             self._report("failed", str(error))
             return 1
+        while not self.signals.stop:
+            self.signals.wait(self._until_due(LOOK))
+            self._tend()
         self._stop_all()
         self._report("stopped")
         return 0
@@ -82,9 +87,11 @@ class Supervisor:
             list(pool.map(lambda cluster: cluster.init(), clusters(self.home, config)))
         for spec in layout.databases(self.home, config):
             self._launch(spec)
-        for name in ("oltp", "warehouse"):
-            self._await_cluster(name)
-        if fingerprint.changed(self.home, "databases"):
+        self._await_cluster("oltp")
+        unprepared = fingerprint.changed(self.home, "databases")
+        with self._unless(unprepared, "Writes go on without the warehouse, and reach it when it is back."):
+            self._await_cluster("warehouse")
+        if unprepared:
             reach("supervisor.before_prepare")
             self._prepare("databases")
             reach("supervisor.after_prepare")
@@ -93,11 +100,23 @@ class Supervisor:
         for spec in layout.workers(self.home, config):
             self._launch(spec)
         # The marts stand on the mirror, which landing makes; the hot lane runs the SQL that building them compiles.
-        if fingerprint.changed(self.home, "marts"):
-            self._prepare("marts")
+        if fingerprint.changed(self.home, "marts") and accepts(config.warehouse.port):
+            with self._unless(False, "The marts stay as they are; mend the cause, then `headwater rebuild`."):
+                self._prepare("marts")
         self._launch(layout.refresh(self.home))
         self._report("running")
         reach("supervisor.running")
+
+    @contextmanager
+    def _unless(self, fatal: bool, consolation: str) -> Iterator[None]:
+        """Turns a failure of the read side into a sentence, because nobody's order may wait for a report."""
+        try:
+            yield
+        except Failed as failure:
+            if fatal:
+                raise
+            self.said.append(f"{failure}\n{consolation}")
+            self._log(self.said[-1])
 
     def _launch(self, spec: Spec) -> Child:
         child = Child(spec)
@@ -106,21 +125,38 @@ class Supervisor:
         self._report()
         return child
 
-    def _await_cluster(self, name: str) -> None:
+    def _await_cluster(self, name: str, *, again: bool = False) -> None:
+        """Until the cluster takes connections. Its first start must not fail; ``again``, restarts are waited for."""
         child = self.children[name]
         port = child.spec.port or 0
         deadline = time.monotonic() + READY_TIMEOUT
         while not accepts(port):
             self._step(0.05)
-            if child.failures:
+            if child.failures and not again:
                 taken = "" if ports.is_free(port) else f" Port {port} was taken meanwhile; start again for another."
                 raise Failed(f"PostgreSQL ({name}) ended at start.{taken}\n{tail(child.spec)}")
             if time.monotonic() > deadline:
                 raise Failed(f"PostgreSQL ({name}) took no connection in {READY_TIMEOUT:.0f} s; see {child.spec.log}.")
 
     def _prepare(self, part: str) -> None:
-        """Runs ``headwater prepare PART`` to its end; it is idempotent and records what it prepared for."""
+        """Runs ``headwater prepare PART`` to its end; again if a database died under it. It records what it did."""
         self._report("starting", f"preparing the {part}")
+        for attempt in range(PREPARATIONS):
+            before = self._deaths()
+            failure = self._run_preparation(part)
+            if failure is None:
+                return
+            if self._deaths() == before or attempt == PREPARATIONS - 1:
+                raise failure
+            for name in ("oltp", "warehouse"):
+                self._await_cluster(name, again=True)
+
+    def _deaths(self) -> int:
+        return sum(
+            child.restarts + (child.state != "running") for child in self.children.values() if child.spec.account
+        )
+
+    def _run_preparation(self, part: str) -> Failed | None:
         child = Child(layout.worker(self.home, "prepare", "prepare", part))
         child.start()
         assert child.process is not None
@@ -130,8 +166,7 @@ class Supervisor:
         finally:
             code = child.process.poll()
             child.stop()
-        if code:
-            raise Failed(f"Preparing the {part} failed.\n{tail(child.spec)}")
+        return Failed(f"Preparing the {part} failed.\n{tail(child.spec)}") if code else None
 
     def _step(self, timeout: float) -> None:
         """One round while starting: waits at most ``timeout`` seconds, then looks after the children."""
@@ -168,7 +203,8 @@ class Supervisor:
         if time.monotonic() - self._looked > LOOK:
             self._looked = time.monotonic()
             for name in (*self.children, "supervisor"):
-                logs.rotate(self.home.log(name))
+                with suppress(OSError):  # a full disk must not end the supervisor
+                    logs.rotate(self.home.log(name))
 
     def _hold(self, child: Child) -> bool:
         """Stops a child that a command holds, starts it again afterwards; whether either happened."""
@@ -217,10 +253,12 @@ class Supervisor:
             "since": time.time(),
             "processes": {name: child.describe() for name, child in self.children.items()},
         }
-        write_json(self.home.supervisor, content)
+        with suppress(OSError):  # a full disk must not end the supervisor
+            write_json(self.home.supervisor, content)
 
     def _log(self, sentence: str) -> None:
-        print(time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()), sentence, flush=True)
+        with suppress(OSError):
+            print(time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()), sentence, flush=True)
 
 
 def tail(spec: Spec, lines: int = 15) -> str:

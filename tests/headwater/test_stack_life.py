@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from headwater import installation, proc
@@ -164,6 +165,56 @@ def test_a_stop_killed_half_way_is_completed_by_the_next(neighbour: Stack) -> No
     assert neighbour.supervisor() is None
     neighbour.down()
     assert not remains(neighbour.home)
+
+
+def test_a_warehouse_that_cannot_start_delays_no_write(neighbour: Stack) -> None:
+    settings = neighbour.home.clusters / "warehouse" / "data" / "postgresql.auto.conf"
+    before = settings.read_text()
+    settings.write_text("no_such_setting = 1\n")
+    said = neighbour.up()
+    assert "PostgreSQL (warehouse) ended at start" in said
+    assert "Writes go on without the warehouse" in said
+    body = {"name": "Written without a warehouse", "account_type": "Customer"}
+    status, account, _ = neighbour.call("POST", "/api/contacts/accounts", body, token=neighbour.token())
+    assert status == 201
+
+    settings.write_text(before)
+    supervisor = neighbour.supervisor()
+    assert supervisor is not None
+    os.kill(supervisor, signal.SIGUSR1)
+    eventually(lambda: neighbour.pid("warehouse"))
+    eventually(lambda: landed(neighbour, account["account_uuid"]), timeout=60)
+    neighbour.down()
+
+
+def landed(stack: Stack, account: str) -> bool:
+    try:
+        with psycopg.connect(stack.config.warehouse_url(), autocommit=True) as warehouse:
+            found = warehouse.execute("select from raw_contacts.account where account_uuid = %s", [account])
+            return found.fetchone() is not None
+    except psycopg.OperationalError:
+        return False
+
+
+def test_marts_that_cannot_be_built_delay_no_write(neighbour: Stack) -> None:
+    neighbour.up()
+    superuser = neighbour.config.warehouse_url("postgres")
+    with psycopg.connect(superuser, autocommit=True) as warehouse:
+        warehouse.execute("alter table marts.dim_date owner to postgres")
+    neighbour.down()
+    prepared = read_json(neighbour.home.prepared)
+    write_json(neighbour.home.prepared, prepared | {"marts": "of another version"})
+    said = neighbour.up()
+    assert "Preparing the marts failed" in said
+    assert "dim_date" in said
+    assert neighbour.healthy()
+    assert "headwater down && headwater up" in neighbour.run("doctor", check=False).stdout
+
+    with psycopg.connect(neighbour.config.warehouse_url("postgres"), autocommit=True) as warehouse:
+        warehouse.execute("alter table marts.dim_date owner to wh_owner")
+    neighbour.run("rebuild")
+    assert read_json(neighbour.home.prepared) == prepared
+    neighbour.down()
 
 
 def python_for(user: pwd.struct_passwd) -> tuple[str, dict[str, str]] | None:
