@@ -89,14 +89,18 @@ class Landing:
     def run(self, stop: threading.Event) -> None:
         """Until ``stop``. Outages are waited for; a gap stops this source, visibly, until it was repaired."""
         while not stop.is_set():
+            failure: Exception | None = None
             try:
                 self._land(stop)
             except (StreamError, LandingError, psycopg.Error) as error:
+                failure = error
                 self._failed(error)
-                self._back_off.wait(stop)
             finally:
                 self._source.close()
                 self._sink.close()
+            if failure is not None:
+                # Only now, with the source given up, so that a repair can have it meanwhile.
+                self._back_off.wait(stop)
 
     def _land(self, stop: threading.Event) -> None:
         position = self._sink.open() or self._begin()
