@@ -155,6 +155,20 @@ def test_a_start_killed_again_and_again_is_completed_by_the_next(neighbour: Stac
     neighbour.down()
 
 
+def test_a_database_killed_while_it_is_prepared_only_takes_longer(neighbour: Stack) -> None:
+    prepared = read_json(neighbour.home.prepared)
+    write_json(neighbour.home.prepared, prepared | {"databases": "of another version"})
+    start = subprocess.Popen(
+        [sys.executable, "-m", "headwater", "up", "--detach", "--no-demo"], cwd=PROJECT, env=neighbour.environment
+    )
+    eventually(lambda: read_json(neighbour.home.supervisor).get("stage") == "preparing the databases")
+    neighbour.kill("oltp")
+    assert start.wait(120) == 0
+    assert neighbour.healthy()
+    assert read_json(neighbour.home.prepared) == prepared
+    neighbour.down()
+
+
 def test_a_stop_killed_half_way_is_completed_by_the_next(neighbour: Stack) -> None:
     neighbour.environment["HEADWATER_FAILPOINT"] = "supervisor.stopping"
     try:
