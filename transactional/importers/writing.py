@@ -34,16 +34,26 @@ class Ids:
     """Reference → id of every row that stands."""
 
     known: dict[str, str] = field(default_factory=dict)
-    _columns: tuple[pl.Series, pl.Series] = (pl.Series(), pl.Series())
+    _columns: tuple[pl.Series, pl.Series] = (pl.Series(dtype=pl.String), pl.Series(dtype=pl.String))
 
-    def of(self, reference: pl.Expr) -> pl.Expr:
-        """The id of a reference; null for null and for what was not written."""
+    def columns(self) -> tuple[pl.Series, pl.Series]:
+        """References and ids, side by side."""
         if len(self._columns[0]) != len(self.known):
             self._columns = (
                 pl.Series(self.known.keys(), dtype=pl.String),
                 pl.Series(self.known.values(), dtype=pl.String),
             )
-        return reference.replace_strict(*self._columns, default=None, return_dtype=pl.String)
+        return self._columns
+
+    def of(self, reference: pl.Expr) -> pl.Expr:
+        """The id of a reference; null for null and for what was not written."""
+        return reference.replace_strict(*self.columns(), default=None, return_dtype=pl.String)
+
+    def first_lost(self, references: pl.Expr) -> pl.Expr:
+        """Of a list of references the first that was not written; null if all were."""
+        # Element by element, which polars does for all lists at once; a filter it would run for each list alone.
+        lost = pl.when(self.of(pl.element()).is_null()).then(pl.element())
+        return references.list.eval(lost).list.drop_nulls().list.first()
 
 
 class Writer:
@@ -87,8 +97,9 @@ class Writer:
         for column in [name for name in frame.columns if name.endswith("_ref")]:
             found = f"{column.removesuffix('_ref')}_id"
             frame = frame.with_columns(self.ids.of(pl.col(column)).alias(found))
-            lost = pl.col(column).is_not_null() & pl.col(found).is_null()
-            frame = flag(frame, lost, pl.format("it needs {}, which was not imported", pl.col(column)))
+            frame = _flag_lost(frame, pl.when(pl.col(found).is_null()).then(column))
+        for references in _lists_of_references(frame):
+            frame = _flag_lost(frame, self.ids.first_lost(references))
         bad = frame.filter(pl.col("problem").is_not_null())
         count.rejected += bad.height
         self.report.rejections += [Rejection(*row) for row in bad.select("file", "row", "problem").iter_rows()]
@@ -152,6 +163,21 @@ def _levels(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
         yield level
         frame = frame.filter(~ready)
         ready = pl.col("parent_ref").is_in(level["ref"].implode())
+
+
+def _flag_lost(frame: pl.DataFrame, lost: pl.Expr) -> pl.DataFrame:
+    return flag(frame, lost.is_not_null(), pl.format("it needs {}, which was not imported", lost))
+
+
+def _lists_of_references(frame: pl.DataFrame) -> Iterator[pl.Expr]:
+    """Columns ``<x>_refs``, and fields ``<x>_ref`` in lists of structs."""
+    for name, dtype in frame.schema.items():
+        if name.endswith("_refs"):
+            yield pl.col(name)
+        elif isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
+            for part in dtype.inner.fields:
+                if part.name.endswith("_ref"):
+                    yield pl.col(name).list.eval(pl.element().struct.field(part.name))
 
 
 def _is_late(verdict: dict[str, Any]) -> bool:

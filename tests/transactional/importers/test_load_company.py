@@ -167,6 +167,23 @@ def test_a_bad_row_is_named_and_stops_only_what_needs_it(world: World, load: Loa
     )
 
 
+def test_an_order_of_something_that_was_not_imported_names_it(load: Load, company: Company, loaded: Report) -> None:
+    gone = company.orders["lines"][0][0]["product_ref"]
+    again = without(
+        company,
+        products=company.products.filter(pl.col("ref") != gone),
+        orders=company.orders.with_columns(
+            ref=pl.format("{} again", "ref"), order_number=pl.format("{}-A", "order_number")
+        ),
+    )
+    report = load(again)
+    needing = company.orders.filter(
+        pl.col("lines").list.eval(pl.element().struct.field("product_ref") == gone).list.any()
+    )
+    assert [r.reason for r in report.rejections] == [f"it needs {gone}, which was not imported"] * needing.height
+    assert report.counts["orders"].created == company.orders.height - needing.height
+
+
 def test_an_import_says_so_when_nobody_carries_the_copies(
     world: World, loaded: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
