@@ -25,3 +25,6 @@ class Principal:
 
 STREAM = Principal(user_id=None, name="stream", roles=frozenset({"service"}))
 """The system reacting to an event: a service's worker, on nobody's behalf."""
+
+TIMER = Principal(user_id=None, name="timer", roles=frozenset({"service"}))
+"""The system acting because it is time: likewise."""

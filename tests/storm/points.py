@@ -17,8 +17,8 @@ AT_PREPARATION = ("supervisor.before_prepare", "supervisor.after_prepare")
 
 AT_STOP = ("supervisor.stopping",)
 
-ELSEWHERE = re.compile(r"^(ddl|repair|snapshot|spool)\.|\.repair_|^jobs\.failed$")
-"""Passed only while something is first read, altered, repaired, enormous or refused."""
+ELSEWHERE = re.compile(r"^(ddl|repair|snapshot|spool|timers)\.|\.repair_|^jobs\.failed$")
+"""Passed only while something is first read, altered, repaired, enormous or refused, or once a day."""
 
 
 def all_points() -> set[str]:

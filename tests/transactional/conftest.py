@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,9 +15,12 @@ import tests.bootstrap  # noqa: F401
 from headwater.config import Config, Server
 from headwater.embedded.postgres import Cluster
 from headwater.provision import oltp as provisioning
+from tests.pipelines.dispatch.stream_database import StreamDatabase, create_stream_database
+from tests.transactional.jobs_thread import JobsThread
 from tests.world import World
 from transactional.identity import tokens
 
+SUBSCRIBERS = ("shelf", "contacts", "finance", "inventory")
 _numbers = itertools.count(1)
 
 
@@ -48,6 +52,28 @@ def world(installation: Config, oltp: Cluster) -> Iterator[World]:
         connections.settings[alias]["NAME"] = "headwater"
     with oltp.connect() as server:
         server.execute(f"drop database {name} with (force)".encode())
+
+
+@pytest.fixture
+def stream(oltp: Cluster, world: World) -> Iterator[StreamDatabase]:
+    database = create_stream_database(oltp, f"stream_{secrets.token_hex(4)}", SUBSCRIBERS)
+    yield database
+    with oltp.connect() as server:
+        server.execute(f"drop database {database.name} with (force)".encode())
+
+
+@pytest.fixture
+def start(stream: StreamDatabase) -> Iterator[Callable[..., JobsThread]]:
+    """Starts workers for the services named; they end with the test."""
+    workers: list[JobsThread] = []
+
+    def begin(*services: str) -> JobsThread:
+        workers.append(JobsThread({service: stream.dsn(f"hw_{service}") for service in services}))
+        return workers[-1]
+
+    yield begin
+    for worker in workers:
+        worker.stop()
 
 
 def _aliases() -> list[str]:

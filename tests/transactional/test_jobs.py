@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import signal
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,38 +13,13 @@ import psycopg
 import pytest
 from django.db import connections
 
-from headwater.embedded.postgres import Cluster
 from tests.cast import the_cast
 from tests.pipelines.dispatch.dispatch_thread import eventually
-from tests.pipelines.dispatch.stream_database import StreamDatabase, create_stream_database
-from tests.transactional.jobs_thread import JobsThread
+from tests.pipelines.dispatch.stream_database import StreamDatabase
+from tests.transactional.jobs_thread import JobsThread, kill_at
 from tests.world import World
 from transactional.kernel.calls import execute
 from transactional.kernel.jobs import FAILPOINTS
-
-SERVICES = ("shelf", "contacts", "finance")
-
-
-@pytest.fixture
-def stream(oltp: Cluster, world: World) -> Iterator[StreamDatabase]:
-    database = create_stream_database(oltp, f"stream_{secrets.token_hex(4)}", SERVICES)
-    yield database
-    with oltp.connect() as server:
-        server.execute(f"drop database {database.name} with (force)".encode())
-
-
-@pytest.fixture
-def start(stream: StreamDatabase) -> Iterator[Callable[..., JobsThread]]:
-    """Starts workers for the services named; they end with the test."""
-    workers: list[JobsThread] = []
-
-    def begin(*services: str) -> JobsThread:
-        workers.append(JobsThread({service: stream.dsn(f"hw_{service}") for service in services}))
-        return workers[-1]
-
-    yield begin
-    for worker in workers:
-        worker.stop()
 
 
 @pytest.fixture(scope="module")
@@ -258,28 +229,6 @@ def test_two_workers_at_once_apply_nothing_twice_and_keep_the_order(
         assert titles(world, book) == numbers
 
 
-def kill_at(world: World, stream: StreamDatabase, failpoint: str, directory: Path) -> None:
-    """Runs a jobs process for ``shelf`` until it dies at the fail-point; what it leaves behind is in ``directory``."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.transactional.jobs_process"],
-        stdin=subprocess.PIPE,
-        env=os.environ | {"HEADWATER_FAILPOINT": failpoint, "TMPDIR": str(directory)},
-        text=True,
-    )
-    given = {
-        "stream_dsns": {"shelf": stream.dsn("hw_shelf")},
-        "port": world.cluster.port,
-        "database": world.database,
-        "passwords": world.config.passwords,
-    }
-    try:
-        process.communicate(json.dumps(given), timeout=60)
-        assert process.returncode == -signal.SIGKILL
-    finally:
-        process.kill()
-        process.wait()
-
-
 @pytest.mark.usefixtures("history")
 @pytest.mark.parametrize("failpoint", FAILPOINTS)
 def test_killed_anywhere_each_event_is_applied_exactly_once_and_in_order(
@@ -291,7 +240,7 @@ def test_killed_anywhere_each_event_is_applied_exactly_once_and_in_order(
     if poisonous:
         see(stream, [uuid.uuid4()], ["poison"])
     want(stream, books, ["2", "2"])
-    kill_at(world, stream, failpoint, tmp_path)
+    kill_at(world, stream, "shelf", failpoint, tmp_path)
     want(stream, books, ["3", "3"])
     start("shelf")
     eventually(lambda: pending(stream) == poisonous)

@@ -1,7 +1,9 @@
-"""The services' own worker: claims the deliveries of each hosted service, applies them, says that they are done.
+"""The services' own worker: claims the deliveries of each hosted service, applies them, says that they are done; and
+runs the services' timers.
 
-One thread per service, so that a service whose database is down delays no other. The service's transaction (inbox rows
-and effects) commits before the deliveries end; a crash in between brings them again, and the inbox skips them.
+One thread per service (and one for its timers), so that a service whose database is down delays no other. The service's
+transaction (inbox rows and effects) commits before the deliveries end; a crash in between brings them again, and the
+inbox skips them.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from psycopg.rows import dict_row
 
 from transactional.contracts.failpoints import reach
 from transactional.kernel.inbox import MAX_EVENTS, InboundEvent, apply_events
+from transactional.kernel.timers import Clock, timers_of
 
 FAILPOINTS: Final = (
     "jobs.claimed",
@@ -144,10 +147,16 @@ class Subscriber:
 
 
 def run(stream_dsns: Mapping[str, str], monitor: Monitor, stop: threading.Event) -> None:
-    """Applies the deliveries of every service in ``stream_dsns`` (service name → its login) until ``stop``."""
+    """Applies the deliveries of every service in ``stream_dsns`` (service name → its login), and runs its timers, until
+    ``stop``."""
     threads = [
         threading.Thread(target=Subscriber(service, dsn, monitor).run, args=[stop], name=f"jobs-{service}")
         for service, dsn in stream_dsns.items()
+    ]
+    threads += [
+        threading.Thread(target=Clock(service, monitor).run, args=[stop], name=f"timers-{service}")
+        for service in stream_dsns
+        if timers_of(service)
     ]
     for thread in threads:
         thread.start()

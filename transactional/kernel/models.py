@@ -75,6 +75,18 @@ class IdempotencyKey(KernelTable):
         indexes = [models.Index(fields=["created_at"], name="idempotency_key_created_at")]
 
 
+class Timer(KernelTable):
+    """When a timer of this service is due next; ``part`` counts the runs of that period so far."""
+
+    name = models.TextField(primary_key=True)
+    due_at = models.DateTimeField()
+    last_run_at = models.DateTimeField(null=True)
+    part = models.IntegerField(default=0)
+
+    class Meta:
+        db_table = "timer"
+
+
 class AccessLog(KernelTable):
     """What leaves no change behind: refusals, logins, reads of personal data."""
 

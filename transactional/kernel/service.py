@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from django.apps import AppConfig
 
-MODULES = ("resources", "commands", "handlers")
+MODULES = ("resources", "commands", "handlers", "timers")
 """Modules whose import registers what they declare."""
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import Annotated
 from uuid import UUID
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from pydantic import BaseModel, Field
 
 from transactional.contracts.base import Command
 from transactional.contracts.events import ProductUpdated
@@ -63,12 +68,62 @@ class RefreshListPrice(Command):
 @command(RefreshListPrice, resource="inventory.product", target="id")
 def refresh_list_price(ctx: Context, cmd: RefreshListPrice) -> Product:
     product = Product.objects.for_update(ctx, cmd.id)
-    today = ctx.now.date()
-    in_force = (
-        price.amount
-        for price in ProductPrice.objects.filter(product=product, currency=product.currency)
-        if covers(price.valid_from, price.valid_to, today)
-    )
-    if product.change(list_price=next(in_force, None)):
-        ctx.emit(ProductUpdated.of(product))
+    _follow(ctx, [product])
     return product
+
+
+class RefreshListPrices(Command):
+    """Bring list prices in line where the price in force has become another one since the end of day ``since``.
+
+    At most ``limit`` products at once; ``more`` in the answer says that there may be others.
+    """
+
+    since: date
+    limit: Annotated[int, Field(ge=1, le=1000)] = 500
+
+
+class RefreshedListPrices(BaseModel):
+    """How many products changed, and whether to call again."""
+
+    changed: int
+    more: bool
+
+
+@command(RefreshListPrices, resource="inventory.product")
+def refresh_list_prices(ctx: Context, cmd: RefreshListPrices) -> RefreshedListPrices:
+    today = ctx.now.date()
+    begins = Q(valid_from__gt=cmd.since, valid_from__lte=today)
+    ends = Q(valid_to__gte=cmd.since, valid_to__lt=today)
+    turned = ProductPrice.objects.filter(begins | ends, currency=F("product__currency")).values("product_id")
+    in_force = _in_force(today).filter(product=OuterRef("pk"), currency=OuterRef("currency")).values("amount")
+    due = (
+        Product.objects.visible_to(ctx)
+        .filter(pk__in=turned)
+        .annotate(in_force=Subquery(in_force[:1]))
+        .filter(
+            Q(list_price__lt=F("in_force"))
+            | Q(list_price__gt=F("in_force"))
+            | Q(list_price__isnull=True, in_force__isnull=False)
+            | Q(list_price__isnull=False, in_force__isnull=True)
+        )
+        .order_by("pk")
+    )
+    products = list(due.select_for_update(of=("self",))[: cmd.limit])
+    return RefreshedListPrices(changed=_follow(ctx, products), more=len(products) == cmd.limit)
+
+
+def _follow(ctx: Context, products: Sequence[Product]) -> int:
+    """Gives each product, which is locked, the price in force; how many changed.
+
+    The prices are read after the lock: whoever sets one holds it until they have committed.
+    """
+    prices = _in_force(ctx.now.date()).filter(product__in=products)
+    amounts = {(price.product_id, price.currency): price.amount for price in prices}
+    changed = [p for p in products if p.change(list_price=amounts.get((p.pk, p.currency)))]
+    for product in changed:
+        ctx.emit(ProductUpdated.of(product))
+    return len(changed)
+
+
+def _in_force(day: date) -> QuerySet[ProductPrice]:
+    return ProductPrice.objects.filter(Q(valid_to__isnull=True) | Q(valid_to__gte=day), valid_from__lte=day)
