@@ -85,10 +85,13 @@ def _declared() -> dict[str, tuple[str, str | None]]:
     """Constraint name → (field, sentence) of every model."""
     found: dict[str, tuple[str, str | None]] = {}
     for model in apps.get_models():
+        # A foreign key goes by its column in commands and resources: parent_id, not parent.
+        columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
         for constraint in model._meta.constraints:
             custom = constraint.violation_error_message != constraint.default_violation_error_message
             sentence = str(constraint.violation_error_message) if custom else None
-            found[constraint.name] = (next(_fields(constraint), ""), sentence)
+            blamed = next(_fields(constraint), "")
+            found[constraint.name] = (columns.get(blamed, blamed), sentence)
     return found
 
 

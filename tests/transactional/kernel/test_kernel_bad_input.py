@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from tests.cast import Cast
 from tests.problem import fields, problem
 from tests.transactional.kernel.books import BOOKS, NewBook, new_isbn
 from tests.world import World
+from transactional.kernel.dberrors import problem_of
 
 
 @pytest.mark.parametrize(
@@ -135,3 +137,27 @@ def test_the_body_may_not_name_another_target_than_the_path(world: World, cast: 
 def test_a_bad_header_is_named(world: World, cast: Cast, header: str, value: str) -> None:
     answer = cast.alice.post(BOOKS, {"title": "Dune", "isbn": new_isbn()}, **{header: value})
     assert fields(problem(answer, 422)) == {header}
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "field"),
+    [
+        ("identity.team", "parent_id = id", "parent_id"),
+        ("contacts.account_relationship", "to_account = from_account", "from_account"),
+        ("contacts.account", "annual_revenue = -1", "annual_revenue"),
+    ],
+)
+def test_a_refusal_of_the_database_names_the_field_as_commands_do(
+    world: World, cast: Cast, table: str, change: str, field: str
+) -> None:
+    """A foreign key goes by its column, whatever Django calls it."""
+    admin = cast.admin
+    team = admin.post("/api/identity/teams", {"name": f"Team {uuid4()}"})
+    one, other = (admin.post("/api/contacts/accounts", {"name": "Acme"}).json()["account_uuid"] for _ in range(2))
+    related = admin.post(f"/api/contacts/accounts/{one}/relate", {"to_account": other, "kind": "reseller"})
+    assert (team.status_code, related.status_code) == (201, 200)
+    with world.superuser() as superuser, pytest.raises(psycopg.errors.CheckViolation) as refused:
+        superuser.execute(f"update {table} set {change}".encode())
+    found = problem_of(refused.value)
+    assert found is not None
+    assert [error.field for error in found.errors] == [field]
