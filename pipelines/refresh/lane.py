@@ -64,12 +64,13 @@ class Lane:
         self._rebuild_above = rebuild_above
 
     def is_due(self) -> bool:
-        """Whether a pass has anything to do: batches wait, a parked key is due, or the day of ``ops.as_of`` is over."""
+        """Whether there is anything to do: batches, a parked key that is due, another day, a mirror without images."""
         return bool(
             self._value(
                 "select exists (select from log.queue where consumer = 'refresh')"
                 " or exists (select from ops.parked_key where retry_at <= now())"
                 " or exists (select from ops.as_of where not pinned and as_of < (now() at time zone 'utc')::date)"
+                " or exists (select from ops.to_follow)"
             )
         )
 
@@ -82,7 +83,7 @@ class Lane:
             reach("refresh.claimed")
             claim = self._read_claim(batches)
             parked = Parked(self._connection)
-            rebuild = self._follow_day()
+            rebuild = self._follow_day() | self._follow_mirror()
             sizes = self._sizes()
             for model in self._program.models:
                 self._refresh(model, claim, parked, rebuild, sizes[model.name], done)
@@ -132,6 +133,19 @@ class Lane:
             " where not pinned and as_of < (now() at time zone 'utc')::date"
         ).rowcount
         return {model.name for model in self._program.models if moved and model.follows_as_of}
+
+    def _follow_mirror(self) -> set[str]:
+        """Names the models that read a mirror which changed without images (``ops.to_follow``), and remembers that."""
+        rows = self._connection.execute("select fact, schema_name, table_name from ops.to_follow").fetchall()
+        self._connection.execute(
+            "insert into ops.followed (fact) select unnest(%s::text[]) on conflict do nothing", [[r[0] for r in rows]]
+        )
+        return {
+            model.name
+            for model in self._program.models
+            for _, schema, table in rows
+            if schema is None or (schema, table) in model.touched
+        }
 
     def _sizes(self) -> dict[str, int]:
         relations = array_literal([model.relation for model in self._program.models])
@@ -255,7 +269,8 @@ class Lane:
         # A full rebuild under way may have read the sources before these batches came: it will queue them again.
         self._connection.execute(
             "insert into ops.rebuild_batch (model, pid, batch_id)"
-            " select model, pid, batch_id from ops.rebuild cross join unnest(%s::bigint[]) as batch_id on conflict do nothing",
+            " select model, pid, batch_id from ops.rebuild cross join unnest(%s::bigint[]) as batch_id"
+            " on conflict do nothing",
             [list(batches)],
         )
         self._connection.execute(

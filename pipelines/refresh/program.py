@@ -107,7 +107,7 @@ def _model(node: dict[str, Any], below: frozenset[str]) -> HotModel:
     key_type = node["columns"][key]["data_type"]
     compiled = _portable(node)
     if not _MARK.search(compiled):
-        raise ProgramError(f"Model {name} is tagged hot but limits no scan with hot_keys(); see docs/decisions.")
+        raise ProgramError(f"Model {name} is tagged hot but limits no scan with hot_keys() (macros/hot_keys.sql).")
     relation = f'"{node["schema"]}"."{node["alias"]}"'
     columns = ", ".join(f'"{column}"' for column in node["columns"])
     insert = f"insert into {relation} ({columns}) select {columns} from (\n{{}}\n) as compiled"

@@ -30,6 +30,39 @@ create table ops.parked_key (
     primary key (model, key)
 );
 
+-- Changes of a mirror that the change log has no images of: a repair, a re-read after a schema change, a dropped table.
+-- Models that read such a table are rebuilt for it, once. Without a table the fact concerns every table of its source.
+create table ops.followed (
+    fact text primary key,
+    followed_at timestamptz not null default clock_timestamp()
+);
+
+create view ops.to_follow with (security_invoker = true) as
+select
+    whole.fact,
+    whole.schema_name,
+    whole.table_name
+from (
+    select
+        'snapshot ' || snapshot.snapshot_id as fact,
+        mirror.schema_name,
+        mirror.table_name
+    from log.snapshot as snapshot
+    left join log.mirror as mirror
+        on snapshot.purpose = 'reread' and snapshot.source = mirror.source and snapshot.relid = mirror.relid
+    where snapshot.purpose in ('repair', 'reread') and snapshot.finished_at is not null
+
+    union all
+
+    select
+        'dropped ' || schema_name || '.' || table_name || ' ' || dropped_at as fact,
+        schema_name,
+        table_name
+    from log.mirror
+    where dropped_at is not null
+) as whole
+where not exists (select from ops.followed where followed.fact = whole.fact);
+
 -- Full rebuilds under way, each owned by one database session, and the batches that the lane took since it began.
 create table ops.rebuild (
     model text not null,
@@ -37,6 +70,7 @@ create table ops.rebuild (
     session_start timestamptz not null,
     state jsonb not null,
     as_of date not null,
+    began_at timestamptz not null default clock_timestamp(),
     primary key (model, pid)
 );
 
@@ -122,13 +156,16 @@ begin
     on conflict (model, source) do update
     set batch_id = excluded.batch_id, committed_at = excluded.committed_at, refreshed_at = excluded.refreshed_at;
 
-    -- The lane moved the day meanwhile and refreshed the old table for it: have it do that again.
+    -- The lane rebuilt the old table meanwhile, for a new day or a repaired mirror: have it do that again.
     insert into ops.parked_key (model, key, error, retry_at)
-    select model_name, '*', 'The day of ops.as_of moved during a full rebuild.', now()
+    select model_name, '*', 'The lane rebuilt this model during a full rebuild.', now()
     from ops.rebuild
     where
         model = model_name and pid = pg_backend_pid()
-        and as_of <> (select current.as_of from ops.as_of as current)
+        and (
+            as_of <> (select today.as_of from ops.as_of as today)
+            or exists (select from ops.followed where followed_at >= rebuild.began_at)
+        )
     on conflict do nothing;
 
     delete from ops.rebuild_batch where model = model_name and pid = pg_backend_pid();

@@ -195,6 +195,43 @@ def test_the_day_moves_with_the_clock_unless_it_is_pinned(owner: Connection, lan
     assert one(owner, "select order_count_365d from reporting.c360_account where account_uuid = %s", ACME) == 1
 
 
+@pytest.mark.parametrize(
+    ("purpose", "relid", "rebuilt"),
+    [
+        ("repair", 0, {"fct_sales_order", "fct_sales_order_line", "agg_sales_daily", "dim_account", "dim_contact"}),
+        ("reread", 7, {"fct_sales_order", "fct_sales_order_line", "agg_sales_daily"}),
+    ],
+)
+def test_a_mirror_that_changed_without_images_rebuilds_what_reads_it(
+    purpose: str, relid: int, rebuilt: set[str], owner: Connection, lane: Lane
+) -> None:
+    """A repair flags rows that vanished while nobody listened: no batch tells which."""
+    owner.execute("update raw_orders.sales_order set _deleted = true")
+    owner.execute(
+        "insert into log.mirror (schema_name, table_name, source, relid, key)"
+        " values ('orders', 'sales_order', 'headwater', 7, '{id}')"
+    )
+    owner.execute(
+        "insert into log.snapshot (source, epoch, purpose, relid, finished_at) values ('headwater', 1, %s, %s, now())",
+        [purpose, relid],
+    )
+    (done,) = drain(lane)
+    assert rebuilt <= set(done.rebuilt)
+    assert ("dim_account" in done.rebuilt) == (purpose == "repair")
+    assert one(owner, "select count(*) from marts.fct_sales_order") == 0
+
+
+def test_a_table_that_the_source_dropped_empties_what_reads_it(owner: Connection, lane: Lane) -> None:
+    owner.execute("update raw_contacts.contact set _deleted = true")
+    owner.execute(
+        "insert into log.mirror (schema_name, table_name, source, relid, key, dropped_at)"
+        " values ('contacts', 'contact', 'headwater', 7, '{id}', now())"
+    )
+    (done,) = drain(lane)
+    assert set(done.rebuilt) == {"dim_contact", "c360_account"}
+    assert one(owner, "select count(*) from marts.dim_contact") == 0
+
+
 def test_row_security_and_grants_survive_a_refresh(marts: Marts, stream: Stream, lane: Lane, owner: Connection) -> None:
     stream.commit(order(uuid4(), ACME, number="SO-000009", territory_id=NORTH))
     lane.run_pass()
