@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from cdc.errors import NotPublishable, PublicationMismatch
+
+OPERATIONS: Final = ("insert", "update", "delete", "truncate")
+"""All that a publication can stream."""
 
 
 def check_publishable(connection: psycopg.Connection[Any], tables: Iterable[str]) -> None:
@@ -43,8 +46,15 @@ def check_publishable(connection: psycopg.Connection[Any], tables: Iterable[str]
         raise NotPublishable(problems)
 
 
-def ensure_publication(connection: psycopg.Connection[Any], name: str, tables: Iterable[str]) -> bool:
-    """Makes the publication hold exactly ``tables`` (``schema.table``, at least one); whether anything changed.
+def ensure_publication(
+    connection: psycopg.Connection[Any],
+    name: str,
+    tables: Iterable[str],
+    *,
+    operations: Sequence[str] = OPERATIONS,
+) -> bool:
+    """Makes the publication hold exactly ``tables`` (``schema.table``, at least one) and stream the ``operations`` on
+    them; whether anything changed.
 
     Raises NotPublishable. The connection's role must own the tables (or be a superuser).
     """
@@ -54,7 +64,7 @@ def ensure_publication(connection: psycopg.Connection[Any], name: str, tables: I
     with connection.transaction():
         check_publishable(connection, wanted)
         present = _tables(connection, name)
-        if present == set(wanted):
+        if present == set(wanted) and _operations(connection, name) == set(operations):
             return False
         listed = sql.SQL(", ").join(sql.Identifier(*table.split(".", 1)) for table in wanted)
         if present is None:
@@ -62,6 +72,11 @@ def ensure_publication(connection: psycopg.Connection[Any], name: str, tables: I
         else:
             command = sql.SQL("alter publication {} set table {}")
         connection.execute(command.format(sql.Identifier(name), listed))
+        connection.execute(
+            sql.SQL("alter publication {} set (publish = {})").format(
+                sql.Identifier(name), sql.Literal(", ".join(operations))
+            )
+        )
     return True
 
 
@@ -87,3 +102,13 @@ def _tables(connection: psycopg.Connection[Any], name: str) -> set[str] | None:
             [name],
         ).fetchall()
     return {row["name"] for row in rows}
+
+
+def _operations(connection: psycopg.Connection[Any], name: str) -> set[str]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            "select pubinsert as insert, pubupdate as update, pubdelete as delete, pubtruncate as truncate"
+            " from pg_catalog.pg_publication where pubname = %s",
+            [name],
+        ).fetchone()
+    return {operation for operation, streamed in (row or {}).items() if streamed}

@@ -8,7 +8,7 @@ import psycopg
 
 from cdc.slots import create_slot
 from headwater.config import Config
-from headwater.provision.oltp import LANDING
+from headwater.provision.oltp import DISPATCH, LANDING
 from headwater.provision.stream import dispatch_sources
 from pipelines.landing.worker import SourceDatabase
 
@@ -23,7 +23,7 @@ def databases(config: Config) -> list[SourceDatabase]:
             dsn=source.dsn,
             spool_dir=spool,
             slot=LANDING if source.name == "headwater" else f"{LANDING}_{source.name}",
-            publications=(LANDING,),
+            publications=(LANDING, DISPATCH),
         )
         for source in dispatch_sources(config)
     ]

@@ -187,5 +187,8 @@ def _grants(database: Connection, service: str) -> None:
 
 
 def _publications(database: Connection, services: Sequence[str]) -> None:
-    ensure_publication(database, LANDING, [table for service in services for table in published_tables(service)])
-    ensure_publication(database, DISPATCH, [f"{service}.outbox" for service in services])
+    """Landing reads both. Of outboxes only inserts are streamed: rows end by retention, which is no news."""
+    outboxes = [f"{service}.outbox" for service in services]
+    published = {table for service in services for table in published_tables(service)}
+    ensure_publication(database, LANDING, published.difference(outboxes))
+    ensure_publication(database, DISPATCH, outboxes, operations=["insert"])

@@ -40,3 +40,16 @@ def test_a_publication_is_made_changed_and_left_alone(database: Database) -> Non
     database.run("alter table a drop constraint a_pkey")
     with pytest.raises(NotPublishable, match=r"public\.a"):
         verify_publication(connection, "p", ["public.a", "public.B b"])
+
+
+def test_what_a_publication_streams_is_set_and_changed(database: Database) -> None:
+    connection = database.connect()
+    database.run("create table a (id int primary key)")
+    streamed = "select pubinsert, pubupdate, pubdelete, pubtruncate from pg_publication where pubname = 'p'"
+    ensure_publication(connection, "p", ["public.a"])
+    assert connection.execute(streamed).fetchone() == (True, True, True, True)
+    assert ensure_publication(connection, "p", ["public.a"], operations=["insert"])
+    assert connection.execute(streamed).fetchone() == (True, False, False, False)
+    assert not ensure_publication(connection, "p", ["public.a"], operations=["insert"])
+    assert ensure_publication(connection, "p", ["public.a"])
+    assert connection.execute(streamed).fetchone() == (True, True, True, True)

@@ -34,7 +34,7 @@ class Wal:
             connection.execute("checkpoint")
             rows = connection.execute(
                 "select data from pg_logical_slot_get_binary_changes(%s, null, null, 'proto_version', '1',"
-                " 'publication_names', 'hw_landing', 'messages', 'true')",
+                " 'publication_names', 'hw_landing,hw_dispatch', 'messages', 'true')",
                 [SLOT],
             ).fetchall()
         found: list[list[Any]] = []

@@ -111,13 +111,17 @@ def test_the_replication_role_reads_what_is_published_and_no_secret(
 def test_publications_name_what_is_streamed_and_nothing_else(world: World) -> None:
     found = world.rows("select pubname, schemaname || '.' || tablename as name from pg_publication_tables")
     published = {row["name"] for row in found if row["pubname"] == "hw_landing"}
-    assert {"shelf.book", "shelf.move", "shelf.outbox", "shelf.access_log", "identity.user_account"} <= published
-    machinery = {"inbox", "idempotency_key", "revocation", "django_migrations"}
-    hidden = machinery | {"credential", "login_session", "signing_key"}
+    assert {"shelf.book", "shelf.move", "shelf.access_log", "identity.user_account"} <= published
+    machinery = {"inbox", "idempotency_key", "timer", "revocation", "django_migrations"}
+    hidden = machinery | {"outbox", "credential", "login_session", "signing_key"}
     assert not {name for name in published if name.partition(".")[2] in hidden}
     dispatched = {row["name"] for row in found if row["pubname"] == "hw_dispatch"}
     assert dispatched
     assert {name.partition(".")[2] for name in dispatched} == {"outbox"}
+    streamed = world.rows(
+        "select pubname, pubinsert, pubupdate or pubdelete or pubtruncate as rest from pg_publication order by 1"
+    )
+    assert [tuple(row.values()) for row in streamed] == [("hw_dispatch", True, False), ("hw_landing", True, True)]
 
 
 def test_old_images_are_there_where_rows_change(world: World) -> None:
