@@ -31,9 +31,15 @@ class Rebuild:
         self._connection.execute(into.encode())
 
     def swap(self) -> None:
+        self.swap_uncommitted()
+        self.commit()
+
+    def swap_uncommitted(self) -> None:
         self._connection.execute(f"drop table {self._model.relation}".encode())
         self._connection.execute(f"alter table {self._schema}.rebuilt rename to {self._name}".encode())
         self._connection.execute("select ops.finish_rebuild(%s, %s)", [self._schema, self._name])
+
+    def commit(self) -> None:
         self._connection.execute("commit")
 
 
@@ -96,6 +102,32 @@ def test_a_rebuild_that_died_leaves_no_trace(
     assert owner.execute(
         "select (select count(*) from ops.rebuild), (select count(*) from ops.rebuild_batch)"
     ).fetchone() == (0, 0)
+
+
+def test_a_pass_that_meets_a_swap_works_on_the_new_table(
+    marts: Marts, owner: Connection, stream: Stream, lane: Lane, program: Program
+) -> None:
+    """Its snapshot is younger than the swap it waited for: the rows of the new table are there for it."""
+    stream.commit(order(ORDER, GLOBEX, number="SO-000001", freight=Decimal(3)))
+    with marts.connect() as connection:
+        rebuild = Rebuild(connection, model(program, "fct_sales_order"))
+        rebuild.begin()
+        rebuild.read()
+        rebuild.swap_uncommitted()
+        passing = threading.Thread(target=lane.run_pass)
+        passing.start()
+        _until_blocked(owner, "lock table", passing)
+        rebuild.commit()
+        passing.join(timeout=30)
+    drain(lane)
+    assert differences(owner, program) == []
+    assert owner.execute("select count(*) from ops.parked_key").fetchone() == (0,)
+
+
+def _until_blocked(owner: Connection, query: str, thread: threading.Thread) -> None:
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like %s"
+    while owner.execute(waiting, [f"%{query}%"]).fetchone() == (0,):
+        assert thread.is_alive()
 
 
 def test_the_start_of_a_rebuild_waits_for_the_pass_under_way(marts: Marts, owner: Connection, program: Program) -> None:
