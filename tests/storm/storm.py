@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from tests.storm.ledger import Ledger
 from tests.storm.verify import Databases, Finding, hot_marts_equal_rebuilt, verify
 from warehouse.compile import compile_hot
 
-CALM_TIMEOUT = 120.0
+CALM_TIMEOUT = 180.0
 """Seconds for everything that was written to arrive everywhere once nobody writes and nothing dies."""
 
 
@@ -72,8 +73,11 @@ class Outcome:
         ]
 
 
-def run(directory: Path, *, random_kills: int, seed: int) -> Outcome:
-    """A whole installation in ``directory``; every fail-point once, every cluster and worker once, then at random."""
+def run(directory: Path, *, random_kills: int, seed: int, logs: Path) -> Outcome:
+    """A whole installation in ``directory``; every fail-point once, every cluster and worker once, then at random.
+
+    What the processes said, and the last state of each, is kept in ``logs``.
+    """
     armed = directory / "armed"
     armed.mkdir()
     stack = Stack(directory / "state", {"HEADWATER_FAILPOINT": f"@{armed}"})
@@ -106,6 +110,9 @@ def run(directory: Path, *, random_kills: int, seed: int) -> Outcome:
         outcome.calm_seconds = time.monotonic() - calm
         return outcome
     finally:
+        shutil.rmtree(logs, ignore_errors=True)
+        shutil.copytree(stack.home.logs, logs)
+        shutil.copytree(stack.home.run, logs / "run")
         stack.close()
 
 

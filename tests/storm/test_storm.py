@@ -35,7 +35,8 @@ def test_nothing_is_lost_or_doubled_whatever_dies(
 ) -> None:
     """``--storm-kills`` random deaths, on top of one at every fail-point and of every process."""
     kills = request.config.getoption("--storm-kills", default=20)
-    outcome = storm.run(directory, random_kills=kills, seed=request.config.getoption("--storm-seed", default=20))
+    seed = request.config.getoption("--storm-seed", default=20)
+    outcome = storm.run(directory, random_kills=kills, seed=seed, logs=PROJECT / "build" / "storm-logs")
     storm.write_report(outcome, PROJECT / "build" / "storm")
     with capsys.disabled():
         print("", *outcome.lines(), sep="\n")
