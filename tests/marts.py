@@ -20,9 +20,9 @@ from headwater.embedded.postgres import Cluster
 from pipelines.refresh.lane import Lane, Pass
 from pipelines.refresh.program import Program
 from tests.mirror import Change, Connection, Stream, make_mirror, put
+from tests.passwords import PASSWORD
 from warehouse.compile import PROJECT, build, compile_hot
 
-PASSWORD = "secret"
 TEMPLATE = "marts_template"
 
 NORTH, SOUTH = UUID(int=1 << 64 | 1), UUID(int=1 << 64 | 2)
@@ -72,9 +72,10 @@ def _make_template(cluster: Cluster) -> None:
     if cluster.port in _made:
         return
     with cluster.connect() as server:
-        for role, options in {"wh_owner": "login", "wh_api": "login", "wh_analyst": "nologin"}.items():
+        for role in ("wh_owner", "wh_api", "wh_analyst"):
             if not server.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
-                server.execute(f"create role {role} {options} password '{PASSWORD}'".encode())
+                login = "nologin" if role == "wh_analyst" else f"login password '{PASSWORD}'"
+                server.execute(f"create role {role} {login}".encode())
         server.execute(f"create database {TEMPLATE} owner wh_owner".encode())
     dsn = cluster.dsn(TEMPLATE, user="wh_owner", password=PASSWORD)
     with psycopg.connect(dsn, autocommit=True) as owner:

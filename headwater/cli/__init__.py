@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 it could not be done, and the message says why and what to
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -31,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code. What a user did wrong is a sentence, never a traceback."""
     given = parser().parse_args(arguments)
+    # Whatever other Django project the shell was set up for, the processes started from here are ours.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "headwater.settings"
     run: Command = given.run
     try:
         return run(given)

@@ -8,9 +8,10 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from headwater.config import Config, Server, new_passwords
+from headwater.config import Config, Server
 from headwater.embedded.postgres import Cluster
 from headwater.provision.warehouse import provision
+from tests.passwords import PASSWORDS
 from warehouse.change_log import DAYS_AHEAD, ensure_partitions
 from warehouse.mirror import mirror_type
 from warehouse.schema import migrate
@@ -19,7 +20,7 @@ from warehouse.schema import migrate
 @pytest.fixture(scope="module")
 def config(warehouse: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Config:
     server = Server("127.0.0.1", warehouse.port, warehouse.password)
-    config = Config(str(tmp_path_factory.mktemp("home")), server, server, 0, "unused", new_passwords())
+    config = Config(str(tmp_path_factory.mktemp("home")), server, server, 0, "unused", PASSWORDS)
     provision(config)
     provision(config)
     return config

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from headwater.config import Config, Server, new_passwords
+from headwater.config import Config, Server
 from headwater.embedded.postgres import Cluster
 from headwater.provision.warehouse import provision
 from pipelines.landing import worker
 from tests.cdc.database import Database, make_database
+from tests.passwords import PASSWORDS
 from tests.pipelines.landing.stage import Stage, WarehouseDatabase, copy_warehouse
 
 
@@ -25,7 +26,7 @@ def prompt_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 def warehouse_template(warehouse: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Config:
     """The provisioned database ``warehouse``, which tests copy."""
     server = Server("127.0.0.1", warehouse.port, warehouse.password)
-    config = Config(str(tmp_path_factory.mktemp("home")), server, server, 0, "unused", new_passwords())
+    config = Config(str(tmp_path_factory.mktemp("home")), server, server, 0, "unused", PASSWORDS)
     provision(config)
     return config
 

@@ -11,6 +11,7 @@ import pytest
 from policy.roles import ROLES
 from tests.marts import ACME, ACME_EAST, BIKE, GLOBEX, NORTH, PERSON, SOUTH, Marts
 from tests.mirror import Connection, Stream, delete, put
+from tests.passwords import PASSWORD
 from warehouse.analysts import AnalystError, create, remove
 
 TEAM, TEAM_BELOW = UUID(int=7 << 64 | 1), UUID(int=7 << 64 | 2)
@@ -43,7 +44,7 @@ class Analyst:
                 ),
             )
         with marts.superuser() as superuser:
-            create(superuser, login, "secret", self.user_id)
+            create(superuser, login, PASSWORD, self.user_id)
 
     def commit(self, *changes) -> None:
         with self._marts.connect() as owner:
