@@ -55,7 +55,7 @@ def test_partitions_are_made_ahead_and_again_without_harm(config: Config) -> Non
 def test_the_change_log_refuses_a_change_twice(config: Config) -> None:
     values = "(current_date, 1, 's', 1, 10, '0/10', 0, 'c', 'a', 'b', '{}', null, '{}', now())"
     row = f"insert into log.change_log values {values}".encode()
-    with connect(config) as connection:
+    with connect(config) as connection, connection.transaction(force_rollback=True):
         connection.execute(row)
         with pytest.raises(errors.UniqueViolation):
             connection.execute(row)
