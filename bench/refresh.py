@@ -6,7 +6,6 @@ this process against a durable cluster. The latency is that of a whole installat
 
 from __future__ import annotations
 
-import hashlib
 import random
 import shutil
 import statistics
@@ -17,15 +16,15 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID, uuid4
 
 import psycopg
+from uuid_utils.compat import uuid7
 
 from bench.figure import Figure
 from headwater.embedded.postgres import WAREHOUSE, Cluster, free_port
 from pipelines.refresh.lane import Lane
 from pipelines.refresh.program import Program, load
-from tests.history import build_in_place, fill
+from tests.history import build_in_place, fill, identifier
 from tests.marts import copy_of_marts, hot_manifest, line, order
 from tests.mirror import Change, Connection, Stream
 from tests.stack import Stack, eventually
@@ -88,18 +87,14 @@ def _median(owner: Connection, stream: Stream, lane: Lane, factor: int, orders: 
 
 
 def _order(chance: random.Random, factor: int) -> list[Change]:
-    new = uuid4()
-    account = UUID(_md5(f"account{chance.randint(1, ACCOUNTS * factor)}"))
+    new = uuid7()
+    account = identifier("account", chance.randint(1, ACCOUNTS * factor))
     day = date(2005, 1, 1) + timedelta(days=chance.randint(0, 999))
     lines = [
-        line(uuid4(), new, line_no=n, quantity=Decimal(1), unit_price=Decimal(10), product=UUID(_md5(f"product{n}")))
+        line(uuid7(), new, line_no=n, quantity=Decimal(1), unit_price=Decimal(10), product=identifier("product", n))
         for n in range(1, 5)
     ]
     return [order(new, account, number=f"NEW-{new}", day=day, sub_total=Decimal(40)), *lines]
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _latency() -> Iterator[Figure]:

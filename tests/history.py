@@ -2,52 +2,62 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from pipelines.refresh.program import Program
 from tests.mirror import Connection
 
 ORDERS_A_DAY = 20
+LINES = 4
+_KINDS = ("account", "contact", "link", "category", "product", "order", "line")
+
+
+def identifier(kind: str, number: int) -> UUID:
+    """The id of the n-th row of its kind (from 1; lines: four times the order's number and their own, from 0)."""
+    return UUID(f"{number:012x}70008{_KINDS.index(kind):015x}")
+
+
+def _id(kind: str, number: str) -> str:
+    """``identifier`` in SQL. Ids grow with time, as UUIDv7 do: random ones would make every insert a cache miss."""
+    return f"(lpad(to_hex({number}), 12, '0') || '70008{_KINDS.index(kind):015x}')::uuid"
 
 
 def fill(connection: Connection, *, accounts: int, orders: int) -> None:
-    """Deterministic accounts (a tenth of them with a parent), contacts, profiles, orders and four lines an order.
+    """Deterministic accounts (a tenth of them with a parent), contacts, profiles, products, orders and their lines.
 
-    Ids are ``uuid`` of an md5 over kind and number, so that a caller can name a row: ``account_id(7)``. More orders
-    means more days of history, not busier days.
+    Twenty orders a day, round and round over thirty years: up to 220,000 orders, more of them mean more days.
     """
-    stamp = "'0/1', 0, false, '2024-01-01'"
+    stream, stamp = "_lsn, _seq, _deleted, _committed_at", "'0/1', 0, false, '2024-01-01'"
+    account, product, order = _id("account", "n"), _id("product", "n"), _id("order", "n")
     for statement in (
-        f"""insert into raw_contacts.account
-            (account_uuid, account_number, name, parent_id, _lsn, _seq, _deleted, _committed_at)
-            select md5('account' || n)::uuid, 'HA-' || n, 'Account ' || n,
-            case when n % 10 = 0 then md5('account' || n / 10)::uuid end, {stamp}
+        f"""insert into raw_contacts.account (account_uuid, account_number, name, parent_id, {stream})
+            select {account}, 'HA-' || n, 'Account ' || n,
+            case when n % 10 = 0 then {_id("account", "n / 10")} end, {stamp}
             from generate_series(1, {accounts}) as n""",
-        f"""insert into raw_contacts.contact (id, account_uuid, last_name, _lsn, _seq, _deleted, _committed_at)
-            select md5('contact' || n)::uuid, md5('account' || n)::uuid, 'Person ' || n, {stamp}
+        f"""insert into raw_contacts.contact (id, account_uuid, last_name, {stream})
+            select {_id("contact", "n")}, {account}, 'Person ' || n, {stamp}
             from generate_series(1, {accounts}) as n""",
-        f"""insert into raw_contacts.account_contact
-            (id, account_uuid, contact_id, role, _lsn, _seq, _deleted, _committed_at)
-            select md5('link' || n)::uuid, md5('account' || n)::uuid, md5('contact' || n % 10 + 1)::uuid, 'Buyer',
-            {stamp}
+        f"""insert into raw_contacts.account_contact (id, account_uuid, contact_id, role, {stream})
+            select {_id("link", "n")}, {account}, {_id("contact", f"n * 7919 % {accounts} + 1")}, 'Buyer', {stamp}
             from generate_series(1, {accounts}) as n""",
-        f"""insert into raw_finance.account_profile (account_uuid, name, _lsn, _seq, _deleted, _committed_at)
-            select md5('account' || n)::uuid, 'Account ' || n, {stamp} from generate_series(1, {accounts}) as n""",
-        f"""insert into raw_inventory.product_category (id, name, parent_id, _lsn, _seq, _deleted, _committed_at)
-            select md5('category' || n)::uuid, 'Category ' || n,
-            case when n > 3 then md5('category' || n % 3 + 1)::uuid end, {stamp} from generate_series(1, 30) as n""",
-        f"""insert into raw_inventory.product
-            (id, sku, name, category_id, list_price, _lsn, _seq, _deleted, _committed_at)
-            select md5('product' || n)::uuid, 'HP-' || n, 'Product ' || n, md5('category' || n % 30 + 1)::uuid, 10,
-            {stamp}
+        f"""insert into raw_finance.account_profile (account_uuid, name, {stream})
+            select {account}, 'Account ' || n, {stamp} from generate_series(1, {accounts}) as n""",
+        f"""insert into raw_inventory.product_category (id, name, parent_id, {stream})
+            select {_id("category", "n")}, 'Category ' || n,
+            case when n > 3 then {_id("category", "n % 3 + 1")} end, {stamp} from generate_series(1, 30) as n""",
+        f"""insert into raw_inventory.product (id, sku, name, category_id, list_price, {stream})
+            select {product}, 'HP-' || n, 'Product ' || n, {_id("category", "n % 30 + 1")}, 10, {stamp}
             from generate_series(1, {max(2 * accounts, 100)}) as n""",
         f"""insert into raw_orders.sales_order (id, order_number, account_uuid, status, channel, order_date, sub_total,
-            tax_amount, freight, territory_id, _lsn, _seq, _deleted, _committed_at)
-            select md5('order' || n)::uuid, 'HO-' || n, md5('account' || n % {accounts} + 1)::uuid, 'shipped', 'online',
-            date '2005-01-01' + (n / {ORDERS_A_DAY}) % 11000, 40, 4, 1, null, {stamp}
+            tax_amount, freight, {stream})
+            select {order}, 'HO-' || n, {_id("account", f"n % {accounts} + 1")}, 'shipped', 'online',
+            date '2005-01-01' + (n / {ORDERS_A_DAY}) % 11000, 40, 4, 1, {stamp}
             from generate_series(1, {orders}) as n""",
-        f"""insert into raw_orders.sales_order_line (id, order_id, line_no, product_id, sku, quantity, unit_price,
-            _lsn, _seq, _deleted, _committed_at)
-            select md5('line' || n || '/' || l)::uuid, md5('order' || n)::uuid, l, md5('product' || n % 100 + 1)::uuid,
-            'HP', 1, 10, {stamp} from generate_series(1, {orders}) as n, generate_series(1, 4) as l""",
+        f"""insert into raw_orders.sales_order_line
+            (id, order_id, line_no, product_id, sku, quantity, unit_price, {stream})
+            select {_id("line", f"n * {LINES} + l")}, {order}, l + 1, {_id("product", "n % 100 + 1")}, 'HP', 1, 10,
+            {stamp}
+            from generate_series(1, {orders}) as n, generate_series(0, {LINES - 1}) as l""",
     ):
         connection.execute(statement.encode())
 
@@ -55,6 +65,7 @@ def fill(connection: Connection, *, accounts: int, orders: int) -> None:
 def build_in_place(connection: Connection, program: Program) -> None:
     """Every hot mart from the mirror as it stands, without dbt; then statistics on everything."""
     connection.execute(program.prepare.encode())
+    connection.execute("analyze")
     for model in program.models:
         connection.execute(model.delete_all.encode())
         connection.execute(model.insert_all.encode())
