@@ -21,9 +21,11 @@ PATIENCE = 60.0
 
 
 class Clients:
-    """``count`` threads. ``base`` may change while they run (a stack that comes back keeps its port)."""
+    """``count`` threads. ``base`` is asked each time: a stack that comes back may have had to take another port."""
 
-    def __init__(self, base: str, token: Callable[[], str], ledger: Ledger, *, count: int = 4, seed: int = 1) -> None:
+    def __init__(
+        self, base: Callable[[], str], token: Callable[[], str], ledger: Ledger, *, count: int = 4, seed: int = 1
+    ) -> None:
         self.base = base
         self.ledger = ledger
         self.products: list[str] = []
@@ -187,7 +189,7 @@ class Client:
         write.attempts += 1
         try:
             return self.http.post(
-                self.fleet.base + path,
+                self.fleet.base() + path,
                 json=body,
                 headers={"Authorization": f"Bearer {self.fleet.bearer()}", "Idempotency-Key": key},
             )

@@ -88,7 +88,7 @@ def run(directory: Path, *, random_kills: int, seed: int, logs: Path) -> Outcome
             killer.at_first_start(point)
         killer.up()
         outcome = Outcome(killer, Ledger())
-        clients = Clients(stack.url, stack.token, outcome.ledger, seed=seed)
+        clients = Clients(lambda: stack.url, stack.token, outcome.ledger, seed=seed)
         clients.products = make_products(stack)
         clients.start()
         for point in points.under_load():
