@@ -19,6 +19,10 @@ LAG_TIMEOUT = 60.0
 _STRIDE = 1_000
 """Accounts between two that are waited for."""
 
+# Rows of one bulk command. CPU is the same for 500 to 5,000 orders or accounts at a time (20,000 orders: 6 s here, 3 s
+# in PostgreSQL), and readers follow the sooner the smaller the transactions are.
+_FEW, _ACCOUNTS, _ORDERS = 500, 2_000, 1_000
+
 
 def load(company: Company, ctx: Context, progress: Progress | None = None) -> Report:
     """Writes every row that is not there yet and reports on each kind; running it again completes or changes nothing.
@@ -30,20 +34,22 @@ def load(company: Company, ctx: Context, progress: Progress | None = None) -> Re
     report = Report(company.source, rejections=list(company.rejections))
     tell = progress or _silent
     writer = Writer(company.source, ctx, report, tell)
-    writer.write("territories", "identity.create_territories", company.territories, payloads.territory, chunk=500)
-    writer.write("teams", "identity.create_teams", company.teams, payloads.team, chunk=500)
-    writer.write("users", "identity.create_users", company.users, payloads.user(writer.ids), chunk=500)
-    writer.write("categories", "inventory.create_product_categories", company.categories, payloads.category, chunk=500)
-    writer.write("products", "inventory.create_products", company.products, payloads.product, chunk=500)
-    writer.write("accounts", "contacts.create_accounts", company.accounts, payloads.account, chunk=2_000)
-    writer.write("contacts", "contacts.create_contacts", company.contacts, payloads.contact(writer.ids), chunk=2_000)
+    writer.write("territories", "identity.create_territories", company.territories, payloads.territory, chunk=_FEW)
+    writer.write("teams", "identity.create_teams", company.teams, payloads.team, chunk=_FEW)
+    writer.write("users", "identity.create_users", company.users, payloads.user(writer.ids), chunk=_FEW)
+    writer.write("categories", "inventory.create_product_categories", company.categories, payloads.category, chunk=_FEW)
+    writer.write("products", "inventory.create_products", company.products, payloads.product, chunk=_FEW)
+    writer.write("accounts", "contacts.create_accounts", company.accounts, payloads.account, chunk=_ACCOUNTS)
+    writer.write(
+        "contacts", "contacts.create_contacts", company.contacts, payloads.contact(writer.ids), chunk=_ACCOUNTS
+    )
     _await_replicas(company, writer, tell)
     writer.write(
         "orders",
         "orders.import_sales_orders",
         company.orders,
         payloads.order(writer.ids),
-        chunk=1_000,
+        chunk=_ORDERS,
         patience=LAG_TIMEOUT,
     )
     report.seconds = time.monotonic() - began
