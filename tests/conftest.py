@@ -12,7 +12,7 @@ import pytest
 from headwater.embedded.postgres import OLTP, WAREHOUSE, Cluster, free_port
 from tests.stack import Stack
 
-# Tests trade durability against power loss for speed; SIGKILL of a server loses nothing without fsync.
+# Durability traded for speed: a killed server may lose its last commits, so tests that kill one set synchronous_commit.
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum_naptime": "10s"}
 
 

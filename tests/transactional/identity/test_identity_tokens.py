@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, override_settings
 
 from policy.tokens import KeyRing, TokenRefused
 from tests.cast import Cast, Person, the_cast
@@ -121,6 +122,14 @@ def test_a_rotated_key_is_followed_and_its_tokens_last_out(world: World, cast: C
     with pytest.raises(TokenRefused):
         ring.verify(before)
     assert ring.verify(after).user_id == cast.alice.id
+
+
+def test_a_key_that_cannot_be_published_does_not_sign(cast: Cast, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "keys"
+    in_the_way.touch()
+    with override_settings(HEADWATER_JWKS=in_the_way / "jwks.json"), pytest.raises(OSError, match="keys"):
+        tokens.rotate()
+    assert KeyRing(settings.HEADWATER_JWKS).verify(cast.alice.token).user_id == cast.alice.id
 
 
 def test_tokens_are_checked_with_identity_down(world: World, cast: Cast) -> None:
