@@ -11,14 +11,17 @@ from headwater import config, ports, proc
 from headwater.config import Config, ConfigError, Server
 from headwater.embedded.account import Account, unprivileged_account
 from headwater.embedded.postgres import OLTP, WAREHOUSE, Cluster
+from headwater.ports import Claims
 from headwater.state import Home
 
 
-def open_or_create(home: Home) -> tuple[Config, list[str]]:
+def open_or_create(home: Home, claims: Claims | None = None) -> tuple[Config, list[str]]:
     """The configuration, written if absent, with ports that are free now; and sentences that a person should read.
 
-    Nothing of this installation may run. Raises ConfigError if data stand here whose passwords are lost.
+    Nothing of this installation may run. ``claims`` keeps the ports for the calling process. Raises ConfigError if
+    data stand here whose passwords are lost.
     """
+    claims = Claims() if claims is None else claims
     account = unprivileged_account()
     home.create(account)
     if not home.config.exists():
@@ -27,11 +30,11 @@ def open_or_create(home: Home) -> tuple[Config, list[str]]:
                 f"{home.config} is gone, and with it the passwords of the data in {home.clusters.resolve()}. "
                 "Put the file back, or run `headwater down --erase` to delete the data and begin anew."
             )
-        created = _create(home)
+        created = _create(home, claims)
         created.save()
         return created, []
     found = config.read(home.root)
-    settled, said = ports.settle(found)
+    settled, said = ports.settle(found, claims)
     # A newer version may know more database roles; preparing the databases gives each its password.
     settled = replace(settled, home=str(home.root), passwords=config.new_passwords() | settled.passwords)
     if settled != found:
@@ -39,10 +42,10 @@ def open_or_create(home: Home) -> tuple[Config, list[str]]:
     return settled, said
 
 
-def _create(home: Home) -> Config:
-    oltp = ports.choose(home.root, "oltp")
-    warehouse = ports.choose(home.root, "warehouse", {oltp})
-    web = ports.choose(home.root, "web", {oltp, warehouse})
+def _create(home: Home, claims: Claims) -> Config:
+    oltp = ports.choose(home.root, "oltp", claims)
+    warehouse = ports.choose(home.root, "warehouse", claims, {oltp})
+    web = ports.choose(home.root, "web", claims, {oltp, warehouse})
     return Config(
         home=str(home.root),
         oltp=Server("127.0.0.1", oltp, secrets.token_urlsafe(24)),

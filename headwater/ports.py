@@ -26,6 +26,39 @@ def is_free(port: int) -> bool:
         return True
 
 
+class Claims:
+    """Ports that this process keeps for its installation from the choice on, before and between their use.
+
+    A server binds its port seconds after the choice, and granian binds with SO_REUSEPORT: two installations that chose
+    the same one would share it, each answering half of the other's requests. So whoever uses a port first claims its
+    name in the kernel's table of abstract sockets, which lets go of it when the process ends, however it ends.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[int, socket.socket] = {}
+
+    def claim(self, port: int) -> bool:
+        """Whether the port is free, or was claimed here before, and is this process's from now on."""
+        if port in self._held:
+            return True
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0headwater-port-{port}")
+        except OSError:
+            name.close()
+            return False
+        if not is_free(port):
+            name.close()
+            return False
+        self._held[port] = name
+        return True
+
+    def release(self) -> None:
+        for name in self._held.values():
+            name.close()
+        self._held.clear()
+
+
 def candidates(home: Path, name: str) -> Iterator[int]:
     """Ports to try, in an order of the home's own, so that two checkouts seldom want the same one."""
     if name == "web":
@@ -36,10 +69,10 @@ def candidates(home: Path, name: str) -> Iterator[int]:
         yield RANGE[(start + step) % len(RANGE)]
 
 
-def choose(home: Path, name: str, taken: Collection[int] = ()) -> int:
-    """A free port for ``name`` (``oltp``, ``warehouse``, ``web``) that is none of ``taken``."""
+def choose(home: Path, name: str, claims: Claims, taken: Collection[int] = ()) -> int:
+    """A port for ``name`` (``oltp``, ``warehouse``, ``web``), now claimed, that is none of ``taken``."""
     for port in candidates(home, name):
-        if port not in taken and is_free(port):
+        if port not in taken and claims.claim(port):
             return port
     raise OSError(f"No loopback port between {RANGE.start} and {RANGE.stop} is free for {name}.")
 
@@ -48,13 +81,16 @@ def of(config: Config) -> dict[str, int]:
     return {"oltp": config.oltp.port, "warehouse": config.warehouse.port, "web": config.web_port}
 
 
-def settle(config: Config) -> tuple[Config, list[str]]:
-    """The configuration with every taken port chosen anew, and a sentence for each. Our own processes are stopped."""
+def settle(config: Config, claims: Claims) -> tuple[Config, list[str]]:
+    """The configuration with every taken port chosen anew, and a sentence for each. All its ports are now claimed.
+
+    Our own processes are stopped.
+    """
     ports, said = of(config), []
     for name, port in ports.items():
-        if not is_free(port):
+        if not claims.claim(port):
             others = {other for key, other in ports.items() if key != name}
-            ports[name] = choose(Path(config.home), name, others)
+            ports[name] = choose(Path(config.home), name, claims, others)
             said.append(f"Port {port} of {name} is taken by another program; {name} moved to {ports[name]}.")
     moved = replace(
         config,

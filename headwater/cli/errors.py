@@ -15,6 +15,7 @@ _SPEAKING = {
     "headwater.embedded.postgres.ClusterError",
     "headwater.prepare.PreparationError",
     "headwater.supervisor.hold.NotHeld",
+    "headwater.web.PortTaken",
     "cdc.errors.StreamError",
     "pipelines.landing.errors.LandingError",
     "warehouse.analysts.AnalystError",

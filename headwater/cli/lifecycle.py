@@ -228,7 +228,8 @@ def _await_web(home: Home) -> None:
         if Lock(home.run).holder() is None:
             raise Refused(f"the supervisor ended; its log is {home.log('supervisor')}.")
         time.sleep(0.05)
-    raise Refused(f"{url} gave no answer in {WEB_TIMEOUT:.0f} s ({reason}); ask `headwater doctor`.")
+    words = "\n".join(home.log("web").read_text(errors="replace").splitlines()[-5:])
+    raise Refused(f"{url} gave no answer in {WEB_TIMEOUT:.0f} s ({reason}); ask `headwater doctor`.\n{words}")
 
 
 def _first_load(home: Home, *, declined: bool) -> None:

@@ -54,6 +54,7 @@ class Supervisor:
     def __init__(self, home: Home) -> None:
         self.home = home
         self.signals = Signals()
+        self.claims = ports.Claims()
         self.children: dict[str, Child] = {}
         self.state = self.stage = ""
         self.said: list[str] = []
@@ -79,7 +80,7 @@ class Supervisor:
     def _start(self) -> None:
         self._report("starting", "looking for what an earlier run left behind")
         self.said += stop_leftovers(self.home)
-        config, said = open_or_create(self.home)
+        config, said = open_or_create(self.home, self.claims)
         self.said += said
         self._report("starting", "starting PostgreSQL")
         reach("supervisor.before_clusters")

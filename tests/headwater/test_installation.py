@@ -59,6 +59,19 @@ def test_a_port_taken_by_somebody_else_is_chosen_anew_and_said(home: Home) -> No
     assert config.read(home.root) == moved
 
 
+def test_a_chosen_port_is_nobody_elses_before_anything_listens_on_it(home: Home) -> None:
+    mine, theirs = ports.Claims(), ports.Claims()
+    settings, _ = installation.open_or_create(home, mine)
+    assert ports.is_free(settings.web_port)
+    assert not theirs.claim(settings.web_port)
+    moved, said = installation.open_or_create(home, theirs)
+    assert not set(ports.of(moved).values()) & set(ports.of(settings).values())
+    assert len(said) == 3
+    mine.release()
+    assert theirs.claim(settings.web_port)
+    theirs.release()
+
+
 def test_two_checkouts_want_different_ports(home: Home) -> None:
     other = Home(home.root.with_name("other"))
     mine, _ = installation.open_or_create(home)

@@ -21,7 +21,9 @@ from tests.stack import Stack, eventually
 @pytest.fixture
 def contacts_alone(stack: Stack) -> Iterator[str]:
     """The base address of a process that hosts contacts alone, on the databases of the running system."""
-    port = ports.choose(stack.home.root, "contacts alone")
+    claims = ports.Claims()
+    port = ports.choose(stack.home.root, "contacts alone", claims)
+    claims.release()
     process = subprocess.Popen(
         [sys.executable, "-m", "headwater", "serve", "contacts", "--port", str(port)],
         cwd=PROJECT,
@@ -53,6 +55,12 @@ def test_a_process_hosts_one_service_and_no_other(stack: Stack, contacts_alone: 
     paths = answer(f"{contacts_alone}/api/openapi.json")[1]["paths"]
     assert isinstance(paths, dict)
     assert {path.split("/")[2] for path in paths} - {"360"} == {"contacts"}
+
+
+def test_two_processes_never_share_a_port(stack: Stack) -> None:
+    refused = stack.run("serve", "contacts", "--port", str(stack.config.web_port), check=False)
+    assert refused.returncode == 1
+    assert f"port {stack.config.web_port} is taken" in refused.stderr
 
 
 def test_a_service_that_does_not_exist_is_named(stack: Stack) -> None:
