@@ -15,15 +15,19 @@ select consumer, type, event_id::text, aggregate_type, aggregate_id::text, attem
 from stream.parked
 order by parked_at
 """
+KEYS = "select model, key, attempts, error from ops.parked_key order by parked_at"  # key '*': the whole model
 MALFORMED = "select source, producer, outbox_id, error from stream.malformed order by found_at"
 
 
 def listed(config: Config) -> Iterator[str]:
-    """A sentence for each parked key, event and malformed outbox row, with the reason it was refused for."""
+    """A sentence for each parked change, key of a mart, event and malformed outbox row, with the reason for it."""
     with psycopg.connect(config.warehouse_url(), autocommit=True) as warehouse:
         for key in list_parked(warehouse):
             named = ", ".join(f"{column} {value}" for column, value in key.key.items())
             yield f"change  {key.table} {named} ({key.source}): {key.changes} waiting since {key.since}; {key.error}"
+        for model, key, attempts, error in warehouse.execute(KEYS):
+            what = "the whole model" if key == "*" else f"key {key}"
+            yield f"mart    {model}, {what}: refused {attempts} times; {error}"
     with psycopg.connect(config.stream_url("postgres"), autocommit=True) as stream:
         for consumer, kind, event, aggregate, aggregate_id, attempts, error, behind in stream.execute(EVENTS):
             yield (
@@ -35,12 +39,16 @@ def listed(config: Config) -> Iterator[str]:
 
 
 def replay(config: Config) -> Iterator[str]:
-    """Applies parked changes again and gives parked events another try at once; says what became of them."""
+    """Applies parked changes again, gives parked keys and events another try at once; says what became of them."""
     for database in landing.databases(config):
         done = replay_parked(config.warehouse_url(), database.name)
         yield f"changes of {database.name}: {done.applied} applied, {len(done.still_refused)} keys still refused"
         for key in done.still_refused:
             yield f"  {key.table} {key.key}: {key.error}"
+    with psycopg.connect(config.warehouse_url(), autocommit=True) as warehouse:
+        row = warehouse.execute("select ops.retry_parked()").fetchone()
+        if row and row[0]:
+            yield f"keys of marts: {row[0]} are tried again now; see `headwater status`"
     with psycopg.connect(config.stream_url("hw_dispatch"), autocommit=True) as stream:
         consumers = [row[0] for row in stream.execute("select distinct consumer from stream.parked order by 1")]
         for consumer in consumers:

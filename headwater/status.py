@@ -42,6 +42,7 @@ group by c.name
 order by c.name
 """
 PARKED_CHANGES = "select count(*)::bigint from log.parked"
+PARKED_KEYS = "select count(*)::bigint from ops.parked_key"
 DELIVERIES = """
 select consumer, pending, parked, retrying, behind, lag_seconds
 from stream.status
@@ -77,7 +78,7 @@ def collect(home: Home) -> dict[str, Any]:
         "sources": [],
         "sinks": [],
         "deliveries": [],
-        "parked": {"changes": None, "events": None, "malformed": None},
+        "parked": {"changes": None, "keys": None, "events": None, "malformed": None},
         "problems": problems,
     }
     if holder and settings:
@@ -150,6 +151,8 @@ def _warehouse(settings: Config, report: dict[str, Any]) -> None:
             report["sinks"].append({"sink": row.pop("consumer"), **row})
         counted = connection.execute(PARKED_CHANGES).fetchone()
         report["parked"]["changes"] = counted and counted["count"]
+        counted = connection.execute(PARKED_KEYS).fetchone()
+        report["parked"]["keys"] = counted and counted["count"]
 
 
 def _deliveries(settings: Config, report: dict[str, Any]) -> None:

@@ -62,7 +62,11 @@ def piling(patient: Patient) -> list[Finding]:
 def parked(patient: Patient) -> list[Finding]:
     """Nothing was set aside because it could not be applied."""
     counts = patient.status["parked"]
-    named = {"changes": "changes that the mirror refused", "events": "events that a service refused"}
+    named = {
+        "changes": "changes that the mirror refused",
+        "keys": "keys that a mart refused",
+        "events": "events that a service refused",
+    }
     found = [
         Finding(f"{counts[kind]} {what} are parked.", "headwater parked list, then headwater parked replay")
         for kind, what in named.items()

@@ -108,6 +108,20 @@ def test_parked_and_malformed_events_are_found_listed_and_replayed(stack: Stack)
         database.execute("delete from stream.malformed where outbox_id = 'row 7'")
 
 
+def test_a_key_that_a_mart_refused_is_found_listed_and_tried_again(stack: Stack) -> None:
+    with psycopg.connect(stack.config.warehouse_url(), autocommit=True) as warehouse:
+        warehouse.execute(
+            "insert into ops.parked_key (model, key, error, attempts, retry_at)"
+            " values ('dim_account', gen_random_uuid()::text, 'division by zero', 3, now() + interval '1 hour')"
+        )
+        found = eventually(finds(stack, "parked"))
+        assert "1 keys that a mart refused" in found[0].what
+        assert "dim_account" in (listed := stack.run("parked", "list").stdout)
+        assert "refused 3 times; division by zero" in listed
+        assert "keys of marts: 1 are tried again now" in stack.run("parked", "replay").stdout
+        eventually(lambda: warehouse.execute("select count(*) from ops.parked_key").fetchone() == (0,))
+
+
 def test_a_worker_that_hangs(stack: Stack) -> None:
     pid = stack.pid("dispatch")
     assert pid is not None

@@ -57,7 +57,7 @@ def test_status_for_scripts_keeps_its_shape(stack: Stack) -> None:
     assert landing["lag_seconds"] >= 0
     refresh = next(row for row in report["sinks"] if row["sink"] == "refresh")
     assert refresh["pending"] >= 0
-    assert report["parked"] == {"changes": 0, "events": 0, "malformed": 0}
+    assert report["parked"] == {"changes": 0, "keys": 0, "events": 0, "malformed": 0}
 
 
 def test_status_for_people_names_every_process(stack: Stack) -> None:
