@@ -136,11 +136,15 @@ def working_in(directory: Path) -> list[int]:
 
 
 def end(processes: Iterable[int], how: signal.Signals, timeout: float) -> list[int]:
-    """Signals the processes and waits; returns those that still run after ``timeout`` seconds."""
+    """Signals the processes and waits; returns those that still run after ``timeout`` seconds.
+
+    A process that somebody stopped (Ctrl-Z, a debugger) is let go on, or it would not hear.
+    """
     waiting = list(processes)
     for pid in waiting:
         try:
             os.kill(pid, how)
+            os.kill(pid, signal.SIGCONT)
         except ProcessLookupError:
             continue
     gone(lambda: [pid for pid in waiting if alive(pid)], timeout)

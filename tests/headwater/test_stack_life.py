@@ -66,8 +66,9 @@ def test_a_killed_run_whose_children_hang_is_cleared_by_the_next_start(stack: St
 
 
 def test_stopping_is_ordered_complete_and_repeatable(stack: Stack) -> None:
-    said = stack.down()
-    order = [line.split("stopping ")[1] for line in said.splitlines() if "stopping " in line]
+    assert "Headwater is stopped." in stack.down()
+    log = stack.home.log("supervisor").read_text().splitlines()
+    order = [line.split("stopping: stopping ")[1] for line in log if "stopping: " in line][-4:]
     assert order == ["web", "jobs, dispatch", "landing, refresh", "warehouse, oltp"]
     assert not remains(stack.home)
     assert "does not run" in stack.down()
