@@ -30,6 +30,8 @@ def run() -> Iterator[Figure]:
         stack.run("demo", timeout=900)
         yield Figure("demo company", round(time.monotonic() - began, 1), "s", how="2,000 accounts, 20,000 orders")
         eventually(lambda: _drained(stack), timeout=300, what="everything landed and refreshed")
+        loaded = round(stack.status()["memory_bytes"] / 1e6)
+        yield Figure.at_most("memory (PSS) after a load", loaded, 800, "MB", "caches of both clusters filled")
         stack.down()
         began = time.monotonic()
         stack.up()
