@@ -36,7 +36,7 @@ def modules() -> list[str]:
 def measure(name: str) -> None:
     """Runs one module in this process and keeps its result."""
     module = importlib.import_module(f"bench.{name}")
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     figures = [figure.as_dict() for figure in module.run()]
     subject = " ".join((module.__doc__ or name).split("\n\n")[0].split())
     result = {
@@ -44,7 +44,7 @@ def measure(name: str) -> None:
         "subject": subject,
         "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
         "seconds": round(time.monotonic() - began, 1),
-        "machine": machine(),
+        "machine": f"{machine()}, load average {load:.1f} before it",
         "figures": figures,
     }
     OUT.mkdir(parents=True, exist_ok=True)
