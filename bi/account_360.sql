@@ -1,10 +1,11 @@
--- Everything about account $1 in one statement, so that all of it is of one moment; sections by what $2..$4 permit.
--- $2 contacts, $3 finance, $4 orders. Row security on every mirror, mart and change limits each section by itself.
+-- Everything about account $2 in one statement, so that all of it is of one moment; for reader $1. $3 to $8 open the
+-- sections (hierarchy, contacts, finance, orders, totals, timeline); one that stays closed is not computed. Row security
+-- on every mirror, mart and change limits each section by itself.
 with recursive
 
 account as (
     select * from staging.stg_contacts__account
-    where account_uuid = $1
+    where account_uuid = $2
 ),
 
 -- grain: account above, nearest first; ends below the first one that the reader may not see
@@ -35,7 +36,7 @@ above as (
 
 children as (
     select * from staging.stg_contacts__account
-    where parent_account_uuid = $1
+    where parent_account_uuid = $2
     order by account_number
     limit 100
 ),
@@ -46,7 +47,7 @@ people as (
         contact_id,
         null as contact_role
     from staging.stg_contacts__contact
-    where account_uuid = $1
+    where account_uuid = $2
 
     union
 
@@ -54,7 +55,7 @@ people as (
         contact_id,
         contact_role
     from staging.stg_contacts__account_contact
-    where account_uuid = $1
+    where account_uuid = $2
 ),
 
 contacts as (
@@ -65,18 +66,19 @@ contacts as (
         contact.job_title,
         contact.email,
         contact.phone,
+        contact.version,
         array_remove(array_agg(people.contact_role order by people.contact_role), null) as roles
     from people
     inner join staging.stg_contacts__contact as contact
         on people.contact_id = contact.contact_id
-    group by 1, 2, 3, 4, 5, 6
+    group by 1, 2, 3, 4, 5, 6, 7
     order by contact.last_name, contact.first_name, contact.contact_id
     limit 100
 ),
 
 orders as (
     select * from staging.stg_orders__sales_order
-    where account_uuid = $1
+    where account_uuid = $2
     order by order_date desc, order_number desc
     limit 20
 ),
@@ -93,38 +95,15 @@ changes as (
         said.command,
         said.reason,
         said.request_id,
-        (
-            select jsonb_object_agg(new.key, jsonb_build_object('before', old.value, 'after', new.value))
-            from jsonb_each_text(change.after) as new
-            left join jsonb_each_text(change.before) as old
-                on new.key = old.key
-            where
-                new.value is distinct from old.value
-                and new.key not in ('version', 'replica_version', 'created_at', 'updated_at')
-        ) as fields
-    from ops.changes_of(jsonb_build_object('account_uuid', $1)) as change
-    left join lateral (
-        select
-            message.actor,
-            message.actor_name,
-            message.command,
-            message.reason,
-            message.request_id
-        from log.transactions as message
-        where
-            message.source = change.source
-            and message.epoch = change.epoch
-            and message.xid = change.xid
-            and message.seq <= change.seq
-        order by message.seq desc, message.lsn desc
-        limit 1
-    ) as said on true
+        ops.changed_fields(change.before, change.after) as fields
+    from ops.changes_of(array[jsonb_build_object('account_uuid', $2)]) as change
+    left join lateral ops.said(change.source, change.epoch, change.xid, change.lsn) as said on true
     order by change.committed_at desc, change.lsn desc, change.seq desc
     limit 50
 )
 
 select
-    ops.tokens_valid_from($5) as tokens_valid_from,
+    ops.tokens_valid_from($1) as tokens_valid_from,
     (
         select
             json_build_object(
@@ -151,7 +130,7 @@ select
                     'created_at', account.created_at,
                     'updated_at', account.updated_at
                 ),
-                'hierarchy', json_build_object(
+                'hierarchy', case when $3 then json_build_object(
                     'ancestors', (
                         select coalesce(json_agg(json_build_object(
                             'account_uuid', above.account_uuid,
@@ -170,8 +149,8 @@ select
                         )), '[]')
                         from children
                     )
-                ),
-                'contacts', case when $2 then (
+                ) end,
+                'contacts', case when $4 then (
                     select coalesce(json_agg(json_build_object(
                         'contact_id', contacts.contact_id,
                         'first_name', contacts.first_name,
@@ -179,11 +158,12 @@ select
                         'job_title', contacts.job_title,
                         'email', contacts.email,
                         'phone', contacts.phone,
+                        'version', contacts.version,
                         'roles', contacts.roles
                     )), '[]')
                     from contacts
                 ) end,
-                'finance', case when $3 then (
+                'finance', case when $5 then (
                     select json_build_object(
                         'tax_id', profile.tax_id,
                         'credit_limit', profile.credit_limit::text,
@@ -192,12 +172,13 @@ select
                         'payment_terms', profile.payment_terms,
                         'on_credit_hold', profile.on_credit_hold,
                         'hold_reason', profile.hold_reason,
-                        'hold_since', profile.hold_since
+                        'hold_since', profile.hold_since,
+                        'version', profile.version
                     )
                     from staging.stg_finance__account_profile as profile
-                    where profile.account_uuid = $1
+                    where profile.account_uuid = $2
                 ) end,
-                'orders', case when $4 then (
+                'orders', case when $6 then (
                     select coalesce(json_agg(json_build_object(
                         'order_id', orders.order_id,
                         'order_number', orders.order_number,
@@ -212,7 +193,7 @@ select
                     )), '[]')
                     from orders
                 ) end,
-                'totals', (
+                'totals', case when $7 then (
                     select json_build_object(
                         'order_count', mart.order_count,
                         'first_order_date', mart.first_order_date,
@@ -230,9 +211,9 @@ select
                         'credit_available', mart.credit_available::text
                     )
                     from reporting.c360_account as mart
-                    where mart.account_uuid = $1
-                ),
-                'timeline', (
+                    where mart.account_uuid = $2
+                ) end,
+                'timeline', case when $8 then (
                     select coalesce(json_agg(json_build_object(
                         'at', changes.committed_at,
                         'object', changes.object,
@@ -246,17 +227,8 @@ select
                     ) order by changes.committed_at desc, changes.lsn desc, changes.seq desc), '[]')
                     from changes
                     where changes.op = 'd' or changes.fields is not null
-                ),
-                'watermark', (
-                    select json_object_agg(position.source, json_build_object(
-                        'lsn', position.lsn,
-                        'committed_at', position.committed_at,
-                        'totals_committed_at', state.committed_at
-                    ))
-                    from log.position as position
-                    left join ops.model_state as state
-                        on position.source = state.source and state.model = 'c360_account'
-                )
+                ) end,
+                'watermark', ops.watermark()
             )::text
         from account
     ) as body

@@ -2,90 +2,117 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import Any
-from uuid import UUID
-
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.exceptions import MethodNotAllowed
-from rest_framework.renderers import JSONRenderer
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from bi.account_360 import PERMISSION, account_360
-from bi.problems import Problem, absent, method_not_allowed, unauthenticated
-from bi.schema import Account360, ProblemDetails
-from policy.principal import Principal
-from policy.tokens import KeyRing, TokenRefused
-
-_PROBLEM = "application/problem+json"
-_REFUSALS = {
-    401: "No token, or not a good one",
-    403: "The role lacks the permission",
-    404: "No such account, or none that the caller may see",
-    405: "Method not allowed",
-    503: "The warehouse gives no answer",
-}
+from bi.account_360 import PERMISSION, SECTIONS, account_360
+from bi.http import ObjectView, answer, described, whole
+from bi.product_360 import PERMISSION as PRODUCT
+from bi.product_360 import product_360
+from bi.sales_by_year import ORDERS, sales_by_year
+from bi.schema import Account360, Product360, SalesByYear, Timeline
+from bi.timeline import DEFAULT_LIMIT, MAX_LIMIT, SUBJECTS, timeline
+from policy.bearer import reader
+from policy.problems import invalid
 
 
-@cache
-def key_ring(path: Path) -> KeyRing:
-    return KeyRing(path)
-
-
-def reader(request: HttpRequest) -> Principal:
-    """Who asks. Raises Problem 401 for a missing, forged or expired token."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise unauthenticated("Send a token of POST /api/identity/token as Authorization: Bearer.")
-    try:
-        return key_ring(Path(settings.HEADWATER_JWKS)).verify(token.strip())
-    except TokenRefused as refused:
-        raise unauthenticated(str(refused)) from None
-
-
-class Account360View(APIView):
+class Account360View(ObjectView):
     """One account with everything around it."""
 
-    http_method_names = ["get", "head"]
-    authentication_classes = ()
-    permission_classes = ()
-    renderer_classes = (JSONRenderer,)
+    object_type = "contacts.account"
 
-    @extend_schema(
-        operation_id="account_360",
-        tags=["360"],
-        description="Master data, hierarchy, contacts, finance profile, last orders, totals and change timeline of an"
+    @described(
+        "account_360",
+        "Master data, hierarchy, contacts, finance profile, last orders, totals and change timeline of an"
         " account, live to the last landed batch; `watermark` says to which, per source. A section that the caller's"
         f" roles do not open is null.\n\nPermission `{PERMISSION}`.",
-        request=None,
-        responses={
-            200: Account360,
-            **{(s, _PROBLEM): OpenApiResponse(ProblemDetails, description=d) for s, d in _REFUSALS.items()},
-        },
-        parameters=[
-            OpenApiParameter("account_uuid", {"type": "string", "format": "uuid"}, OpenApiParameter.PATH, required=True)
-        ],
+        Account360,
+        OpenApiParameter(
+            "sections",
+            {"type": "array", "items": {"type": "string", "enum": list(SECTIONS)}},
+            OpenApiParameter.QUERY,
+            style="form",
+            explode=False,
+            description="Only these sections, comma-separated; all of them unless given.",
+        ),
     )
-    def get(self, request: Request, account_uuid: str) -> HttpResponse:
+    def get(self, request: Request, key: str) -> HttpResponse:
         principal = reader(request._request)
-        try:
-            account = UUID(account_uuid)
-        except ValueError:
-            raise absent("contacts.account", ascii(account_uuid)) from None
-        document = account_360(settings.HEADWATER_WAREHOUSE, principal, account)
-        return HttpResponse(document, content_type="application/json", headers={"Cache-Control": "private, no-store"})
+        account = self.key(key)
+        return answer(account_360(settings.HEADWATER_WAREHOUSE, principal, account, _sections(request)))
 
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
-        """JSON is all there is, whatever the client accepts."""
-        return self.renderer_classes[0](), "application/json"
 
-    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
-        if isinstance(exc, MethodNotAllowed):
-            exc = method_not_allowed(str(self.request.method))
-        if not isinstance(exc, Problem):
-            raise exc
-        return exc.response(self.request.path)
+def _sections(request: Request) -> list[str]:
+    given = request.query_params.get("sections")
+    if given is None:
+        return list(SECTIONS)
+    names = [name for name in given.split(",") if name]
+    if unknown := [name for name in names if name not in SECTIONS]:
+        raise invalid("sections", "unknown", f"knows no {unknown[0][:40]!a}; there are {', '.join(SECTIONS)}")
+    return names
+
+
+class SalesByYearView(ObjectView):
+    """What an account bought, year by year."""
+
+    object_type = "contacts.account"
+
+    @described(
+        "account_sales_by_year",
+        "Sold orders of an account summed by calendar year and currency, of those that the caller may see."
+        f"\n\nPermissions `{PERMISSION}` and `{ORDERS}`.",
+        SalesByYear,
+    )
+    def get(self, request: Request, key: str) -> HttpResponse:
+        principal = reader(request._request)
+        return answer(sales_by_year(settings.HEADWATER_WAREHOUSE, principal, self.key(key)))
+
+
+class Product360View(ObjectView):
+    """A product: prices, place in the catalogue, last orders."""
+
+    object_type = "inventory.product"
+
+    @described(
+        "product_360",
+        "A product with its prices, categories from the topmost down, last 20 order lines and sales by currency."
+        f"\n\nPermission `{PRODUCT}`.",
+        Product360,
+    )
+    def get(self, request: Request, key: str) -> HttpResponse:
+        principal = reader(request._request)
+        return answer(product_360(settings.HEADWATER_WAREHOUSE, principal, self.key(key)))
+
+
+def timeline_view(kind: str) -> type[ObjectView]:
+    """The view of the timelines of one kind of record."""
+    subject = SUBJECTS[kind]
+
+    class TimelineView(ObjectView):
+        """Who changed what and why, before → after."""
+
+        object_type = subject.permission.removesuffix(".read")
+
+        @described(
+            f"{kind}_timeline",
+            f"Changes of the {kind} and of what belongs to it, newest first: who, when, by which command, why, and each"
+            f" field before and after.\n\nPermission `{subject.permission}`.",
+            Timeline,
+            OpenApiParameter("after", str, OpenApiParameter.QUERY, description="`next` of the page before."),
+            OpenApiParameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+                OpenApiParameter.QUERY,
+                description=f"Changes in the page; {DEFAULT_LIMIT} unless given.",
+            ),
+        )
+        def get(self, request: Request, key: str) -> HttpResponse:
+            principal = reader(request._request)
+            limit = whole(request, "limit", DEFAULT_LIMIT)
+            after = request.query_params.get("after")
+            warehouse, lake = settings.HEADWATER_WAREHOUSE, settings.HEADWATER_LAKE
+            return answer(timeline(warehouse, lake, principal, kind, self.key(key), after=after, limit=limit))
+
+    return TimelineView

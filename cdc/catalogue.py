@@ -89,17 +89,29 @@ def _column(row: Sequence[Any], types: Mapping[int, CatalogueType]) -> ColumnDef
     )
 
 
-def read_catalogue(
+def read_descriptions(
     connection: psycopg.Connection[Any],
     schemas: Sequence[str] | None = None,
     *,
     relids: Sequence[int] | None = None,
-) -> list[TableDefinition]:
-    """The permanent tables of ``schemas`` (None: all but PostgreSQL's own), or those with ``relids``, by name.
+) -> dict[int, dict[str, Any]]:
+    """Relation id → what ``sql/describe.sql`` says, in order of names: the permanent tables of ``schemas`` (None: all
+    schemas but PostgreSQL's own), or those with ``relids``.
 
     Runs in the connection's present transaction, or in one of its own.
     """
     with connection.transaction(), psycopg.RawCursor(connection, row_factory=tuple_row) as cursor:
         cursor.execute("set local search_path = pg_catalog")
         cursor.execute(DESCRIBE_SQL, [relids, schemas])
-        return [parse_description(relid, description) for relid, description in cursor]
+        return dict(cursor.fetchall())
+
+
+def read_catalogue(
+    connection: psycopg.Connection[Any],
+    schemas: Sequence[str] | None = None,
+    *,
+    relids: Sequence[int] | None = None,
+) -> list[TableDefinition]:
+    """The same tables as ``read_descriptions``, read."""
+    found = read_descriptions(connection, schemas, relids=relids)
+    return [parse_description(relid, description) for relid, description in found.items()]

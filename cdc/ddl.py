@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import psycopg
+from psycopg import errors
 
 from cdc.catalogue import DESCRIBE_SQL, parse_description
-from cdc.errors import DecodeError
+from cdc.errors import DecodeError, TriggerForbidden
 from cdc.events import Message, SchemaChange
-
-if TYPE_CHECKING:
-    import psycopg
 
 MESSAGE_PREFIX: Final = "headwater.ddl"
 SCHEMA: Final = "headwater_ddl"
@@ -44,6 +44,7 @@ def parse_schema_change(message: Message) -> tuple[SchemaChange, frozenset[str]]
             after=after.columns if after else None,
             key=latest.key,
             rewrites=content["rewrites"],
+            description=content["after"],
         )
     except (ValueError, KeyError, TypeError) as error:
         problem = f"the schema change is not what sql/schema_trigger.sql writes ({error!r})"
@@ -55,15 +56,27 @@ def parse_schema_change(message: Message) -> tuple[SchemaChange, frozenset[str]]
 def install(connection: psycopg.Connection[Any]) -> None:
     """Installs the event trigger in the connected database, or brings it up to date, in one transaction.
 
-    Changes made while it was absent or disabled are found and written to the stream. Needs a superuser.
+    Changes made while it was absent or disabled are found and written to the stream. Raises TriggerForbidden where
+    the role is no superuser, or the server is one that keeps event triggers to itself.
     """
     trigger = files("cdc").joinpath("sql/schema_trigger.sql").read_text()
+    try:
+        with connection.transaction():
+            connection.execute(trigger.replace("/* describe.sql */", DESCRIBE_SQL).encode())
+    except errors.InsufficientPrivilege as refused:
+        raise TriggerForbidden(str(connection.info.dbname), refused) from refused
+
+
+def remove(connection: psycopg.Connection[Any]) -> None:
+    """Takes the event trigger and its shadow catalogue away, if they are there. Needs their owner."""
     with connection.transaction():
-        connection.execute(trigger.replace("/* describe.sql */", DESCRIBE_SQL).encode())
+        for name in ("rewrite", "command", "drop"):
+            connection.execute(f"drop event trigger if exists {SCHEMA}_{name}".encode())
+        connection.execute(f"drop schema if exists {SCHEMA} cascade".encode())
 
 
 def is_installed(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the trigger is there and fires. Without it schema changes are invisible to the stream."""
+    """Whether the trigger is there and fires. Without it schema changes are for ``cdc.polling`` to find."""
     found = connection.execute(
         "select count(*) = 3 from pg_event_trigger where evtname like 'headwater_ddl_%' and evtenabled <> 'D'"
     ).fetchone()

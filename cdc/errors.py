@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class StreamError(Exception):
@@ -70,6 +70,16 @@ class SlotInUse(StreamError):
         self.pid = pid
 
 
+class BoundaryUnseen(StreamError):
+    """What was just committed does not come out of the slot."""
+
+    def __init__(self, slot: str, *, waited: float) -> None:
+        super().__init__(
+            f"A mark that was committed {waited:.0f} s ago does not come out of replication slot {slot}: the server "
+            "has much to decode. Nothing was changed; try again."
+        )
+
+
 class SlotBlocked(StreamError):
     """A slot could not be made in time: it waits for every transaction that writes at this moment to end."""
 
@@ -83,7 +93,7 @@ class SlotBlocked(StreamError):
 
 
 class EpochMismatch(StreamError):
-    """The stored position belongs to another cluster, timeline or slot than the one found."""
+    """The stored position belongs to another cluster or slot than the one found, or beyond where its timeline ended."""
 
     def __init__(self, source: str, *, stored: object, found: object) -> None:
         super().__init__(
@@ -116,6 +126,17 @@ class PublicationMismatch(StreamError):
         self.extra = tuple(extra)
 
 
+class TriggerForbidden(StreamError):
+    """The server does not let this role install the event trigger that tells the stream of schema changes."""
+
+    def __init__(self, database: str, cause: object) -> None:
+        super().__init__(
+            f"Database {database} forbids the schema-change trigger ({str(cause).strip().splitlines()[0]}); schema "
+            "changes are found by polling its catalogue, which is weaker (docs/decisions/0024)."
+        )
+        self.database = database
+
+
 class SpoolError(StreamError):
     """A large transaction could not be written to disk."""
 
@@ -125,3 +146,104 @@ class SpoolError(StreamError):
             "Make room there; reading resumes from the stored position."
         )
         self.source = source
+
+
+class ConnectError(StreamError):
+    """Base of what goes wrong between us and Kafka Connect."""
+
+
+class ConnectUnavailable(ConnectError):
+    """No worker of Kafka Connect answers; ``starting``: one of them soon may."""
+
+    def __init__(self, failures: Sequence[str], *, starting: bool = False) -> None:
+        self.starting = starting
+        super().__init__(
+            f"No Kafka Connect worker answers ({'; '.join(failures)}). Connectors go on as they were; start a worker, "
+            "or correct the address."
+        )
+
+
+class ConnectBusy(ConnectError):
+    """Connect's group did not settle in time."""
+
+    def __init__(self, method: str, path: str, waited: float, message: str) -> None:
+        super().__init__(
+            f"Kafka Connect was still rebalancing after {waited:.0f} s, so {method} {path} changed nothing: {message}. "
+            "Look for a worker that restarts again and again, then try again."
+        )
+
+
+class ConnectFailed(ConnectError):
+    """Connect refused a request."""
+
+    def __init__(self, method: str, path: str, status: int, message: str) -> None:
+        super().__init__(f"Kafka Connect answered {method} {path} with {status}: {message}")
+        self.status = status
+
+
+class ConnectorMissing(ConnectError):
+    """There is no connector of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no connector {name}. Run `headwater connectors apply`, which makes it.")
+        self.name = name
+
+
+class InvalidDefinition(ConnectError):
+    """The connector refuses its settings; ``problems`` maps each setting to its reason."""
+
+    def __init__(self, name: str, problems: dict[str, str]) -> None:
+        listed = "; ".join(f"{setting}: {reason}" for setting, reason in sorted(problems.items()))
+        super().__init__(f"Connector {name} refuses its settings, and nothing was changed: {listed}")
+        self.name = name
+        self.problems = problems
+
+
+class PluginMissing(ConnectError):
+    """The workers do not have the connector's class."""
+
+    def __init__(self, plugin: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"The Kafka Connect workers have no connector {plugin}; they have {', '.join(sorted(known)) or 'none'}. "
+            "Put Debezium's connector for PostgreSQL on their class path or plugin path and restart them."
+        )
+
+
+class PluginIncompatible(ConnectError):
+    """The workers have the connector in a version that its settings are not for."""
+
+    def __init__(self, plugin: str, *, wanted: str, found: str) -> None:
+        super().__init__(
+            f"The Kafka Connect workers have {plugin} {found}, and the settings are for {wanted}. Nothing was changed. "
+            f"Install {wanted} on the workers and restart them."
+        )
+
+
+class NotLogical(StreamError):
+    """The server does not write what logical decoding needs."""
+
+    def __init__(self, source: str, level: str) -> None:
+        super().__init__(
+            f"Source {source}: the server's wal_level is {level}. Set `wal_level = logical` in postgresql.conf and "
+            "restart the server."
+        )
+        self.source = source
+
+
+class TopicFailed(StreamError):
+    """A topic could not be made, or not deleted."""
+
+    def __init__(self, topic: str, cause: str) -> None:
+        super().__init__(f"Topic {topic} is not as it is to be: {cause}.")
+        self.topic = topic
+
+
+class TopicMismatch(StreamError):
+    """A topic exists with another number of partitions than it should have."""
+
+    def __init__(self, topic: str, *, wanted: int, found: int) -> None:
+        super().__init__(
+            f"Topic {topic} has {found} partitions, and {wanted} are asked for. Changing it would part rows from their "
+            f"history: leave the setting at {found}."
+        )
+        self.topic = topic

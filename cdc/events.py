@@ -7,9 +7,9 @@ Values are PostgreSQL's text output form (lossless for every type); ``None`` is 
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from cdc.positions import Position
 from cdc.types import TypeShape
@@ -125,6 +125,9 @@ class SchemaChange:
 
     ``before`` is None for a new table, ``after`` is None for a dropped one. ``rewrites`` is true where
     existing rows changed without row events (retype with USING, add column with default): the table must be re-read.
+    ``description`` is what ``sql/describe.sql`` says of the table from now on, to be kept as what is known of it; None
+    where the table is gone from the stream, or where another change that says so follows.
+    ``polled``: found in the catalogue (``cdc.polling``). Its ``lsn`` is then a position after the change, not its own.
     """
 
     source: str
@@ -139,6 +142,8 @@ class SchemaChange:
     after: tuple[ColumnDefinition, ...] | None
     key: tuple[str, ...]
     rewrites: bool
+    description: Mapping[str, Any] | None = None
+    polled: bool = False
 
 
 Item = ChangeEvent | Message | SchemaChange
@@ -163,6 +168,8 @@ class Batch:
     An empty ``transactions`` with a newer ``position`` is a keepalive: the source is idle but its WAL moved on.
     ``changes`` counts row changes. ``spooled`` marks one large transaction whose items are read from disk:
     it comes alone, and its ``items`` is a re-iterable sequence rather than a list in memory.
+    ``observed`` are schema changes that were found outside the stream. They come alone, hold from ``position`` on
+    although that may be stored already, and mean the same if they come again.
     """
 
     source: str
@@ -170,3 +177,4 @@ class Batch:
     transactions: list[Transaction]
     changes: int = 0
     spooled: bool = False
+    observed: tuple[SchemaChange, ...] = ()

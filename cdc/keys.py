@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import psycopg
@@ -27,22 +28,34 @@ _VERSIONS_SQL: Final = """
 
 
 class KeyHistory:
-    """(relid, lsn) → the table's primary key columns as of ``lsn``; empty if it had none.
+    """(relid, lsn, columns) → the table's primary key columns as of ``lsn``; empty if it had none.
 
     The shadow catalogue of the event trigger knows every version; for a table it does not know, the present key is the
     answer. Everything is read at once, and again when a table turns up that was not there.
+    ``known`` (relid → key) is given where there is no trigger: what a table's rows were keyed by so far holds as long
+    as ``columns``, all that the stream sends of it, has them; from then on the present key does.
     ``next_xid`` is the 64-bit id of the next transaction at the moment of reading.
     """
 
-    def __init__(self, dsn: str, connection: psycopg.Connection[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        connection: psycopg.Connection[dict[str, Any]],
+        known: Mapping[int, tuple[str, ...]] | None = None,
+    ) -> None:
         self._dsn = dsn
+        self._known = known
         self.next_xid = 0
         self._versions: dict[int, list[tuple[int, tuple[str, ...]]]] = {}
         self._read(connection)
 
-    def __call__(self, relid: int, lsn: int) -> tuple[str, ...]:
+    def __call__(self, relid: int, lsn: int, columns: Collection[str]) -> tuple[str, ...]:
         """Raises psycopg.OperationalError when the database must be asked and does not answer."""
-        if relid not in self._versions:
+        if self._known is not None:
+            so_far = self._known.get(relid, ())
+            if so_far and set(so_far) <= set(columns):
+                return so_far
+        if relid not in self._versions or self._known is not None:
             with psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row) as connection:
                 self._read(connection)
         versions = self._versions.setdefault(relid, [(0, ())])
@@ -59,7 +72,7 @@ class KeyHistory:
         ).fetchone()
         assert state is not None
         self.next_xid = int(state["next_xid"])
-        if state["shadow"]:
+        if state["shadow"] and self._known is None:
             for row in connection.execute(_VERSIONS_SQL):
                 versions.setdefault(row["relid"], []).append((parse_lsn(row["lsn"]), tuple(row["key"])))
         for row in connection.execute(_PRESENT_SQL):

@@ -1,12 +1,13 @@
 """Decodes pgoutput, protocol version 1: bytes of one replication message in, change events out. No input or output.
 
+What protocol version 2 adds for transactions that are streamed before they commit is turned into version 1 here.
 Formats: PostgreSQL documentation, "Logical Replication Message Formats". A message that does not match its format
 raises DecodeError with its letter and the byte where it went wrong; nothing is ever skipped or guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from struct import Struct
 from struct import error as StructError
@@ -16,8 +17,8 @@ from cdc.ddl import MESSAGE_PREFIX, parse_schema_change
 from cdc.errors import DecodeError
 from cdc.events import UNCHANGED, ChangeEvent, Column, Item, Message, Relation, Transaction, Value
 
-PrimaryKeyLookup = Callable[[int, int], tuple[str, ...]]
-"""(relid, lsn) → names of the table's primary key columns as of ``lsn``; empty if it had none."""
+PrimaryKeyLookup = Callable[[int, int, Collection[str]], tuple[str, ...]]
+"""(relid, lsn, names of its columns) → names of the table's primary key columns as of ``lsn``; empty if it had none."""
 
 POSTGRES_EPOCH_MICROSECONDS: Final = 946_684_800_000_000
 """2000-01-01 00:00 UTC, where PostgreSQL's timestamps begin, in microseconds since the Unix epoch."""
@@ -81,7 +82,8 @@ class Decoder:
 
     The flags in a Relation message mark the replica identity, which is every column under REPLICA IDENTITY FULL.
     The primary key is the flagged columns under DEFAULT, and otherwise comes from ``primary_key``, asked once per
-    relation and session, and then from the schema changes in the stream itself.
+    relation and session, and then from the schema changes in the stream itself. It is asked again where a relation has
+    come without a column of its key.
 
     ``publications`` limits schema changes to tables of these publications; None lets all pass.
     ``xid_reference`` is any 64-bit transaction id less than two thousand million transactions away.
@@ -124,6 +126,11 @@ class Decoder:
         twin._described = dict(self._described)
         twin._keys = dict(self._keys)
         return twin
+
+    def learn_key(self, relid: int, key: tuple[str, ...]) -> None:
+        """From the next row on the table has this primary key: the stream does not tell of a change by itself."""
+        self._keys[relid] = key
+        self._plans.pop(relid, None)
 
     def begin(self, data: bytes) -> Begin:
         """Decodes a Begin message and opens its transaction."""
@@ -291,13 +298,15 @@ class Decoder:
         return plan
 
     def _make_plan(self, described: _Described, lsn: int) -> _Plan:
+        names = {name for _, name, _, _ in described.columns}
         if described.replica_identity == "d":
             key = frozenset(name for flagged, name, _, _ in described.columns if flagged)
         else:
-            if described.relid not in self._keys:
-                self._keys[described.relid] = self._primary_key(described.relid, lsn)
-            key = frozenset(self._keys[described.relid])
-        absent = key - {name for _, name, _, _ in described.columns}
+            known = self._keys.get(described.relid)
+            if known is None or not names.issuperset(known):
+                known = self._keys[described.relid] = self._primary_key(described.relid, lsn, names)
+            key = frozenset(known)
+        absent = key - names
         if absent:
             problem = (
                 f"the primary key of {described.schema}.{described.table} is said to have {', '.join(sorted(absent))}, "
@@ -387,6 +396,44 @@ class Decoder:
 def commit(data: bytes) -> Commit:
     """Decodes a Commit message. Raises DecodeError."""
     if data[:1] != b"C" or len(data) != 26:
-        raise DecodeError(data[:1].decode("latin-1"), 0, "not a Commit message of 26 bytes")
+        raise _malformed(data, "not a Commit message of 26 bytes")
     _, commit_lsn, end_lsn, timestamp = _commit(data, 1)
     return Commit(commit_lsn, end_lsn, timestamp + POSTGRES_EPOCH_MICROSECONDS)
+
+
+def relation_id(data: bytes) -> int:
+    """The table that a Relation message describes."""
+    return int.from_bytes(data[1:5])
+
+
+def stream_start(data: bytes) -> tuple[int, bool]:
+    """(transaction, whether this is its first block) of a Stream Start message. ``xid``s here have 32 bits."""
+    if data[:1] != b"S" or len(data) != 6:
+        raise _malformed(data, "not a Stream Start message of 6 bytes")
+    return int.from_bytes(data[1:5]), bool(data[5])
+
+
+def streamed(data: bytes) -> tuple[int, bytes]:
+    """(subtransaction, the message without it) of a message in a block; a logical message names its transaction."""
+    if len(data) < 5:
+        raise _malformed(data, "a streamed message without a transaction id")
+    return int.from_bytes(data[1:5]), data[:1] + data[5:]
+
+
+def stream_commit(data: bytes) -> tuple[int, bytes, bytes]:
+    """(transaction, the Begin and the Commit message that it would have had unstreamed) of a Stream Commit message."""
+    if data[:1] != b"c" or len(data) != 30:
+        raise _malformed(data, "not a Stream Commit message of 30 bytes")
+    xid, commit_lsn, timestamp = data[1:5], data[6:14], data[22:30]
+    return int.from_bytes(xid), b"B" + commit_lsn + timestamp + xid, b"C" + data[5:]
+
+
+def stream_abort(data: bytes) -> tuple[int, int]:
+    """(transaction, subtransaction) of a Stream Abort message; both are the same where all of it was rolled back."""
+    if data[:1] != b"A" or len(data) != 9:
+        raise _malformed(data, "not a Stream Abort message of 9 bytes")
+    return int.from_bytes(data[1:5]), int.from_bytes(data[5:9])
+
+
+def _malformed(data: bytes, problem: str) -> DecodeError:
+    return DecodeError(data[:1].decode("latin-1"), 0, problem)

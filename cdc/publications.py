@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -15,10 +15,13 @@ OPERATIONS: Final = ("insert", "update", "delete", "truncate")
 """All that a publication can stream."""
 
 
-def check_publishable(connection: psycopg.Connection[Any], tables: Iterable[str]) -> None:
+def check_publishable(
+    connection: psycopg.Connection[Any], tables: Iterable[str], *, reserved: Collection[str] = ()
+) -> None:
     """Raises NotPublishable naming every table (``schema.table``) that cannot be streamed and mirrored, and why.
 
-    A table needs a primary key, must be permanent, and its replica identity must hold the key: DEFAULT or FULL.
+    A table needs a primary key, must be permanent, and its replica identity must hold the key: DEFAULT or FULL. It may
+    have no column called as the mirror's own, which are ``reserved``.
     """
     problems: dict[str, str] = {}
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -27,12 +30,18 @@ def check_publishable(connection: psycopg.Connection[Any], tables: Iterable[str]
             row = cursor.execute(
                 """
                 select c.relpersistence, c.relreplident,
+                  array(
+                    select a.attname::text
+                    from pg_catalog.pg_attribute a
+                    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attname = any(%s)
+                    order by a.attname
+                  ) as reserved,
                   exists (select from pg_catalog.pg_index i where i.indrelid = c.oid and i.indisprimary) as keyed
                 from pg_catalog.pg_class c
                 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
                 where n.nspname = %s and c.relname = %s and c.relkind in ('r', 'p')
                 """,
-                [schema, name],
+                [list(reserved), schema, name],
             ).fetchone()
             if row is None:
                 problems[table] = "there is no such table"
@@ -42,6 +51,8 @@ def check_publishable(connection: psycopg.Connection[Any], tables: Iterable[str]
                 problems[table] = f"it has no primary key (alter table {table} add primary key (…))"
             elif row["relreplident"] not in ("d", "f"):
                 problems[table] = f"its replica identity lacks the key (alter table {table} replica identity default)"
+            elif row["reserved"]:
+                problems[table] = f"its mirror has columns of its own called {', '.join(row['reserved'])} (rename them)"
     if problems:
         raise NotPublishable(problems)
 
@@ -52,9 +63,10 @@ def ensure_publication(
     tables: Iterable[str],
     *,
     operations: Sequence[str] = OPERATIONS,
+    reserved: Collection[str] = (),
 ) -> bool:
     """Makes the publication hold exactly ``tables`` (``schema.table``, at least one) and stream the ``operations`` on
-    them; whether anything changed.
+    them; whether anything changed. ``reserved`` as in ``check_publishable``.
 
     Raises NotPublishable. The connection's role must own the tables (or be a superuser).
     """
@@ -62,7 +74,7 @@ def ensure_publication(
     if not wanted:
         raise ValueError(f"publication {name} needs at least one table")
     with connection.transaction():
-        check_publishable(connection, wanted)
+        check_publishable(connection, wanted, reserved=reserved)
         present = _tables(connection, name)
         if present == set(wanted) and _operations(connection, name) == set(operations):
             return False

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
+from typing import Final
 
 import psycopg
 from psycopg import errors
 from psycopg.rows import dict_row, tuple_row
 
 from cdc.errors import SlotBlocked, SlotInUse
-from cdc.positions import Epoch, parse_lsn
-from cdc.sources.replication import ReplicationConnection
+from cdc.positions import Epoch, format_lsn, parse_lsn
+from cdc.sources.replication import ReplicationConnection, ReplicationError
+
+FAILOVER: Final = 170000
+"""The server's version from which on slots can outlive their server."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,8 @@ class SlotState:
 
 def create_slot(dsn: str, slot: str, *, timeout: float = 30.0) -> int:
     """Makes the pgoutput slot and returns the LSN from which it delivers; an existing slot's LSN if there is one.
+
+    From PostgreSQL 17 on the slot is one that a standby keeps a copy of, if it is told to (``sync_replication_slots``).
 
     PostgreSQL waits for every transaction that is writing at this moment; raises SlotBlocked naming them if that
     takes longer than ``timeout`` seconds. ``dsn``'s role needs REPLICATION.
@@ -65,8 +74,10 @@ class _Creation(threading.Thread):
 
     def run(self) -> None:
         try:
+            failover = ", failover => true" if self._connection.info.server_version >= FAILOVER else ""
             row = self._connection.execute(
-                "select lsn::text from pg_create_logical_replication_slot(%s, 'pgoutput')", [self._slot]
+                f"select lsn::text from pg_create_logical_replication_slot(%s, 'pgoutput'{failover})".encode(),
+                [self._slot],
             ).fetchone()
             assert row is not None
             self.lsn = parse_lsn(str(row[0]))
@@ -114,6 +125,49 @@ def slot_state(dsn: str, slot: str) -> SlotState | None:
     if row is None:
         return None
     return SlotState(slot, row["active_pid"], parse_lsn(row["confirmed"]), row["wal_status"], row["retained"] or 0)
+
+
+def mark_for_failover(dsn: str, slot: str) -> bool:
+    """Has a standby keep a copy of a slot that was not made so (PostgreSQL 17); whether the slot is marked now.
+
+    False, with nothing changed, for an older server, a slot that is not there, and one that somebody reads.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        if connection.info.server_version < FAILOVER:
+            return False
+        row = connection.execute(
+            "select failover, active from pg_replication_slots where slot_name = %s", [slot]
+        ).fetchone()
+    if row is None or row[0] or row[1]:
+        return row is not None and row[0]
+    replication = ReplicationConnection(dsn)
+    try:
+        replication.mark_for_failover(slot)
+    except ReplicationError as error:
+        log.info("slot %s is not marked for failover: %s", slot, error)
+        return False
+    finally:
+        replication.close()
+    return True
+
+
+def copy_slot(dsn: str, slot: str, copy: str) -> None:
+    """Makes ``copy``, which delivers from where ``slot`` does and waits for no transaction; ``slot`` may be in use.
+    A standby keeps its copy as it does that of ``slot``, which PostgreSQL does not copy by itself.
+
+    Raises psycopg.Error if there is no ``slot``, a ``copy`` already, or no room for one more.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("select pg_copy_logical_replication_slot(%s, %s)", [slot, copy])
+    mark_for_failover(dsn, copy)
+
+
+def advance_slot(dsn: str, slot: str, lsn: int | None = None) -> None:
+    """Moves a slot that nobody reads to exactly ``lsn`` (None: the end of the WAL), so that it delivers what commits
+    there or later, whole transactions. Raises psycopg.Error if it stands further on, or is in use."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        target = "pg_current_wal_flush_lsn()" if lsn is None else f"'{format_lsn(lsn)}'"
+        connection.execute(f"select pg_replication_slot_advance(%s, {target})".encode(), [slot])
 
 
 def read_epoch(dsn: str, slot: str) -> Epoch:

@@ -9,7 +9,7 @@ between its snapshot and its rows. A killed snapshot goes on with the next chunk
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -69,7 +69,9 @@ def begin_snapshot(source: str, dsn: str, tables: Sequence[str]) -> SnapshotProg
     return SnapshotProgress(source, tuple(TableProgress(known[name], name) for name in tables))
 
 
-def read_chunks(dsn: str, progress: SnapshotProgress, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[SnapshotChunk]:
+def read_chunks(
+    dsn: str, progress: SnapshotProgress, *, chunk_bytes: int = CHUNK_BYTES
+) -> Generator[SnapshotChunk, None, None]:
     """The chunks after ``progress``. The last one's progress is ``done``; even an empty table gives a chunk.
 
     ``dsn``'s role needs SELECT on the tables. Memory is bounded by one chunk, at most four times ``chunk_bytes`` of

@@ -68,6 +68,11 @@ class SnapshotFilter:
         self._filters: dict[int, tuple[Relation, _TableFilter]] = {}
         self._xmax = max((chunk.snapshot.xmax for table in progress.tables for chunk in table.chunks), default=0)
 
+    @property
+    def xmax(self) -> int:
+        """Transactions from this id on are passed whole."""
+        return self._xmax
+
     def is_over(self, commit_lsn: int) -> bool:
         """Whether no transaction that commits at ``commit_lsn`` or later can be affected: the filter may go."""
         return commit_lsn >= self._finished_lsn
@@ -85,6 +90,8 @@ class SnapshotFilter:
         table = self._tables.get(relid)
         if table is None:
             return (item,)
+        if isinstance(item, SchemaChange) and item.polled:
+            return (item,)  # the catalogue is ahead of the chunks and of the stream
         if isinstance(item, SchemaChange) or item.op == "t":
             # A table that is altered or truncated between two chunks is read anew: they all saw it, or none did.
             return () if table.chunks[0].snapshot.has_seen(item.xid) else (item,)

@@ -14,9 +14,11 @@ DATABASES = (
     "transactional/*/handlers.py",
     "headwater/provision/*.py",
     "headwater/config.py",
-    "cdc/ddl*",
+    "cdc/ddl.py",
+    "cdc/sql/*",
     "pipelines/dispatch/schema/*",
     "warehouse/schema/**/*",
+    "warehouse/lake/tables.py",
     "policy/**/*.py",
     "requirements.lock",
 )
@@ -31,7 +33,7 @@ NOT_SOURCES = {"target", "logs", "dbt_packages", "__pycache__"}
 
 
 def of(patterns: tuple[str, ...]) -> str:
-    """A digest of the files' names and contents and of the environment that names databases and services."""
+    """A digest of the files' names and contents and of the environment that says how they are to be."""
     digest = hashlib.sha256()
     for pattern in patterns:
         for path in sorted(PROJECT.glob(pattern)):
@@ -39,7 +41,7 @@ def of(patterns: tuple[str, ...]) -> str:
             if path.is_file() and not NOT_SOURCES & set(relative.parts):
                 digest.update(str(relative).encode() + b"\0" + path.read_bytes() + b"\0")
     for name in sorted(os.environ):
-        if name.startswith("HEADWATER_DB_"):
+        if name.startswith("HEADWATER_DB_") or name == "HEADWATER_SCHEMA_CHANGES":
             digest.update(f"{name}={os.environ[name]}\0".encode())
     return digest.hexdigest()
 

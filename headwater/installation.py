@@ -8,11 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from headwater import config, ports, proc
-from headwater.config import Config, ConfigError, Server
+from headwater.config import SERVICES, Config, ConfigError, Server
 from headwater.embedded.account import Account, unprivileged_account
 from headwater.embedded.postgres import OLTP, WAREHOUSE, Cluster
+from headwater.gateway.process import binary
+from headwater.kafka.profile import PORTS as KAFKA_PORTS
 from headwater.ports import Claims
 from headwater.state import Home
+
+WEB, DAGSTER = 8000, 3000
+"""Ports inside a container, where nobody else takes them."""
 
 
 def open_or_create(home: Home, claims: Claims | None = None) -> tuple[Config, list[str]]:
@@ -24,6 +29,8 @@ def open_or_create(home: Home, claims: Claims | None = None) -> tuple[Config, li
     claims = Claims() if claims is None else claims
     account = unprivileged_account()
     home.create(account)
+    if home.restoring.exists():
+        raise ConfigError(f"a restore into {home.root} was not finished; run `headwater restore` again.")
     if not home.config.exists():
         if any(home.clusters.iterdir()):
             raise ConfigError(
@@ -34,6 +41,7 @@ def open_or_create(home: Home, claims: Claims | None = None) -> tuple[Config, li
         created.save()
         return created, []
     found = config.read(home.root)
+    config.check_profile(found)
     settled, said = ports.settle(found, claims)
     # A newer version may know more database roles; preparing the databases gives each its password.
     settled = replace(settled, home=str(home.root), passwords=config.new_passwords() | settled.passwords)
@@ -42,27 +50,82 @@ def open_or_create(home: Home, claims: Claims | None = None) -> tuple[Config, li
     return settled, said
 
 
+FINANCE = "oltp-finance"
+"""The cluster that Finance has to itself where services stand apart: closing a month disturbs no sale."""
+
+
 def _create(home: Home, claims: Claims) -> Config:
-    oltp = ports.choose(home.root, "oltp", claims)
-    warehouse = ports.choose(home.root, "warehouse", claims, {oltp})
-    web = ports.choose(home.root, "web", claims, {oltp, warehouse})
+    """In the Kafka profile services stand apart: each a process with a database of its own, behind a gateway.
+
+    Raises ConfigError where there is no nginx to be that.
+    """
+    apart = config.wanted_profile() == "kafka"
+    if apart:
+        binary()
+    taken: dict[str, int] = {}
+
+    def port(name: str) -> int:
+        taken[name] = ports.choose(home.root, name, claims, set(taken.values()))
+        return taken[name]
+
+    def server(name: str) -> Server:
+        return Server("127.0.0.1", port(name), secrets.token_urlsafe(24))
+
     return Config(
         home=str(home.root),
-        oltp=Server("127.0.0.1", oltp, secrets.token_urlsafe(24)),
-        warehouse=Server("127.0.0.1", warehouse, secrets.token_urlsafe(24)),
-        web_port=web,
+        gateway_port=port("gateway") if apart else 0,
+        oltp=server("oltp"),
+        warehouse=server("warehouse"),
+        web_port=port("web"),
+        dagster_port=port("dagster"),
+        kafka_ports={name: port(name) for name in KAFKA_PORTS} if apart else {},
+        clusters={FINANCE: server(FINANCE)} if apart else {},
+        databases={name: f"{FINANCE if name == 'finance' else 'oltp'}/{name}" for name in SERVICES} if apart else {},
+        service_ports={name: port(name) for name in SERVICES} if apart else {},
         secret_key=secrets.token_urlsafe(48),
         passwords=config.new_passwords(),
     )
 
 
-def clusters(home: Home, settings: Config, account: Account | None = None) -> tuple[Cluster, Cluster]:
-    """The OLTP cluster and the warehouse cluster of this installation."""
+def open_elsewhere(home: Home) -> Config:
+    """The configuration of an installation whose clusters somebody else runs; made on the first call.
+
+    Raises ConfigError if nobody does. Superusers' passwords stay in the environment; those of the roles that are made
+    here stand in ``config.json``.
+    """
+    servers = config.elsewhere()
+    if servers is None:
+        raise ConfigError(f"Set {' and '.join(config.ELSEWHERE)}; without them `headwater up` does everything.")
+    for directory in (home.root, home.run, home.logs):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not home.config.exists():
+        oltp, warehouse = (replace(server, superuser_password="") for server in servers)
+        Config(
+            home=str(home.root),
+            oltp=oltp,
+            warehouse=warehouse,
+            web_port=WEB,
+            secret_key=secrets.token_urlsafe(48),
+            passwords=config.new_passwords(),
+            dagster_port=DAGSTER,
+            kafka_brokers=config.brokers(),
+        ).save()
+    found = config.read(home.root)
+    known = config.new_passwords() | found.passwords
+    if known != found.passwords:
+        replace(found, passwords=known, oltp=servers[0], warehouse=servers[1]).save()
+        found = config.read(home.root)
+    return found
+
+
+def clusters(home: Home, settings: Config, account: Account | None = None) -> tuple[Cluster, ...]:
+    """The OLTP cluster, the warehouse cluster, and those of services that have one to themselves."""
     account = account or unprivileged_account()
     place = home.clusters.resolve()
     return (
         _cluster("oltp", place, settings.oltp, OLTP, account),
         _cluster("warehouse", place, settings.warehouse, WAREHOUSE, account),
+        *(_cluster(name, place, server, OLTP, account) for name, server in settings.clusters.items()),
     )
 
 
@@ -85,6 +148,9 @@ def stop_leftovers(home: Home) -> list[str]:
         return said
     for place in home.clusters.resolve().iterdir():
         if not place.is_dir():
+            continue
+        if place.name == "gateway":  # nginx clears its environment, so it carries no mark
+            proc.end(proc.working_in(place), signal.SIGTERM, timeout=10)
             continue
         data = place / "data"
         if data.exists() and proc.working_in(data):

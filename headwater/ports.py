@@ -61,7 +61,7 @@ class Claims:
 
 def candidates(home: Path, name: str) -> Iterator[int]:
     """Ports to try, in an order of the home's own, so that two checkouts seldom want the same one."""
-    if name == "web":
+    if name in ("web", "gateway"):
         yield WEB
     digest = hashlib.sha256(f"{home}:{name}".encode()).digest()
     start = int.from_bytes(digest[:4], "big") % len(RANGE)
@@ -70,7 +70,7 @@ def candidates(home: Path, name: str) -> Iterator[int]:
 
 
 def choose(home: Path, name: str, claims: Claims, taken: Collection[int] = ()) -> int:
-    """A port for ``name`` (``oltp``, ``warehouse``, ``web``), now claimed, that is none of ``taken``."""
+    """A port for ``name`` (as ``of`` has them), now claimed, that is none of ``taken``."""
     for port in candidates(home, name):
         if port not in taken and claims.claim(port):
             return port
@@ -78,7 +78,16 @@ def choose(home: Path, name: str, claims: Claims, taken: Collection[int] = ()) -
 
 
 def of(config: Config) -> dict[str, int]:
-    return {"oltp": config.oltp.port, "warehouse": config.warehouse.port, "web": config.web_port}
+    return {
+        "oltp": config.oltp.port,
+        "warehouse": config.warehouse.port,
+        "web": config.web_port,
+        "dagster": config.dagster_port,
+        **config.kafka_ports,
+        **{name: server.port for name, server in config.clusters.items()},
+        **config.service_ports,
+        **({"gateway": config.gateway_port} if config.gateway_port else {}),
+    }
 
 
 def settle(config: Config, claims: Claims) -> tuple[Config, list[str]]:
@@ -88,7 +97,9 @@ def settle(config: Config, claims: Claims) -> tuple[Config, list[str]]:
     """
     ports, said = of(config), []
     for name, port in ports.items():
-        if not claims.claim(port):
+        if not port:  # an older version had no such process
+            ports[name] = choose(Path(config.home), name, claims, set(ports.values()))
+        elif not claims.claim(port):
             others = {other for key, other in ports.items() if key != name}
             ports[name] = choose(Path(config.home), name, claims, others)
             said.append(f"Port {port} of {name} is taken by another program; {name} moved to {ports[name]}.")
@@ -97,5 +108,10 @@ def settle(config: Config, claims: Claims) -> tuple[Config, list[str]]:
         oltp=replace(config.oltp, port=ports["oltp"]),
         warehouse=replace(config.warehouse, port=ports["warehouse"]),
         web_port=ports["web"],
+        dagster_port=ports["dagster"],
+        kafka_ports={name: ports[name] for name in config.kafka_ports},
+        clusters={name: replace(server, port=ports[name]) for name, server in config.clusters.items()},
+        service_ports={name: ports[name] for name in config.service_ports},
+        gateway_port=ports.get("gateway", 0),
     )
     return moved, said

@@ -30,8 +30,9 @@ def databases(home: Home) -> None:
 
     Slots come before anything writes, so that nothing that is written is missed.
     """
-    from headwater import landing
-    from headwater.provision import oltp, stream, warehouse
+    from headwater import lake, landing
+    from headwater.kafka import profile
+    from headwater.provision import dagster, oltp, stream, warehouse
 
     settings = config.current()
     host_every_service()
@@ -39,8 +40,12 @@ def databases(home: Home) -> None:
 
     oltp.provision(settings)
     warehouse.provision(settings)
+    lake.prepare(settings)
+    dagster.provision(settings)
     stream.provision(settings, {service: subscriptions(service) for service in config.SERVICES})
     landing.make_slots(settings)
+    if settings.kafka_brokers:
+        profile.write_secrets(home, settings)
     administrator(home)
     fingerprint.record(home, "databases")
 

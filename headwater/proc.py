@@ -67,9 +67,14 @@ def pids() -> Iterator[int]:
             yield int(name)
 
 
-def tree(root: int) -> list[Stat]:
-    """The process and all its living descendants."""
-    everyone = [found for pid in pids() if (found := stat(pid)) and found.state not in "ZX"]
+def everybody() -> list[Stat]:
+    """Every living process of the machine."""
+    return [found for pid in pids() if (found := stat(pid)) and found.state not in "ZX"]
+
+
+def tree(root: int, among: list[Stat] | None = None) -> list[Stat]:
+    """The process and all its living descendants, among ``everybody`` of a moment ago if given."""
+    everyone = everybody() if among is None else among
     wanted = {root}
     while True:
         more = {found.pid for found in everyone if found.parent in wanted} - wanted

@@ -6,21 +6,30 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from headwater import calling, searching
 from headwater.config import SERVICES, Config, current
+from headwater.lake import lake_of_readers
 
 CONFIG: Config = current()
 
 HEADWATER_SERVICES: tuple[str, ...] = tuple(
     name for name in os.environ.get("HEADWATER_SERVICES", ",".join(SERVICES)).split(",") if name
 )
-HEADWATER_SERVICE_URLS = CONFIG.service_urls
+HEADWATER_SERVICE_URLS = CONFIG.service_addresses()
+HEADWATER_CALLS = calling.limits()
 HEADWATER_JWKS = Path(CONFIG.home) / "keys" / "jwks.json"
 HEADWATER_WAREHOUSE = CONFIG.warehouse_url("wh_api")
-HEADWATER_SOURCES = {service: source for source, hosted in CONFIG.source_databases().items() for service in hosted}
-"""Service → name of the WAL it writes, as positions in answers carry it."""
+HEADWATER_SEARCH = searching.place(CONFIG)
+HEADWATER_LAKE = partial(lake_of_readers, CONFIG)
+"""Makes the lake as timelines read it. A function: only who asks it loads DuckDB, 25 MB."""
+HEADWATER_OPERATIONS = "headwater.operations.operations"
+"""What the Stream page asks about processes, queues and parked work (``web.stream.port``)."""
+HEADWATER_SOURCES = {service: CONFIG.source_of(service) for service in SERVICES}
+"""Service → name of the WAL it writes, as positions in answers carry it. ``headwater.database`` keeps it true."""
 
 SECRET_KEY = CONFIG.secret_key
 DEBUG = False
@@ -44,7 +53,26 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "transactional.kernel",
     *(f"transactional.{service}" for service in HEADWATER_SERVICES),
+    "web",
 ]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"builtins": ["web.templatetags.ui"]},
+    }
+]
+
+# Where people reach the application, such as https://crm.example.com: its cookies then travel by TLS alone.
+PUBLIC_URL = os.environ.get("HEADWATER_PUBLIC_URL", "").rstrip("/")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://") or bool(
+    os.environ.get("HEADWATER_GATEWAY_CERTIFICATE")
+)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SESSION_COOKIE_SECURE else None
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+CSRF_COOKIE_NAME = "hw_csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "web.pages.forged"
 
 
 RUNTIME_LIMITS = "-c lock_timeout=15s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
@@ -54,7 +82,7 @@ def database(url: str, *, persistent: bool = True) -> dict[str, object]:
     """Django's form of a ``postgresql://`` URL. The role's own search_path leads to its schema."""
     parts = urlsplit(url)
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "headwater.database",
         "HOST": parts.hostname,
         "PORT": parts.port or 5432,
         "NAME": parts.path.strip("/"),

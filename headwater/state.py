@@ -4,11 +4,14 @@
 
     <home>/config.json     ports, passwords (0600)
     <home>/login.txt       the administrator's first login (0600)
+    <home>/demo-login.txt  the password of the demo company's people (0600)
     <home>/demo.json       whether the demo company was loaded or declined
     <home>/prepared.json   what the databases were last prepared for
     <home>/clusters        the clusters' data, or a link to a place that PostgreSQL's account can reach
     <home>/dbt             what dbt last parsed and compiled
     <home>/hot             the models as the hot lane runs them
+    <home>/dagster         Dagster's instance: its configuration (0700), and what it learnt from dbt
+    <home>/splits          services on their way to another database, or whose old tables still stand (0700)
     <home>/run             what runs now: lock, supervisor.json, heartbeats <worker>.json
     <home>/logs            one log per process, rotated by size
 """
@@ -43,6 +46,10 @@ class Home:
         return self.root / "login.txt"
 
     @property
+    def demo_login(self) -> Path:
+        return self.root / "demo-login.txt"
+
+    @property
     def prepared(self) -> Path:
         return self.root / "prepared.json"
 
@@ -51,12 +58,21 @@ class Home:
         return self.root / "demo.json"
 
     @property
+    def restoring(self) -> Path:
+        """Stands here from the beginning of a restore to its end."""
+        return self.root / "restoring"
+
+    @property
     def dbt(self) -> Path:
         return self.root / "dbt"
 
     @property
     def hot(self) -> Path:
         return self.root / "hot"
+
+    @property
+    def dagster(self) -> Path:
+        return self.root / "dagster"
 
     @property
     def run(self) -> Path:
@@ -118,10 +134,15 @@ class Home:
 
 def write_json(path: Path, content: Mapping[str, Any], mode: int = 0o600) -> None:
     """Replaces ``path`` in one step: readers see the old content or the new, never half of it."""
+    write_text(path, json.dumps(content, indent=1), mode)
+
+
+def write_text(path: Path, content: str, mode: int = 0o600) -> None:
+    """As ``write_json``, of any text."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(content, file, indent=1)
+        file.write(content)
     partial.replace(path)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from cdc.sources.slot import SlotSource
 from headwater.config import Config
-from headwater.provision.oltp import DISPATCH
+from headwater.provision.names import DISPATCH
 from headwater.provision.stream import dispatch_sources
 from pipelines.dispatch import repair
+from pipelines.runtime import Heartbeat, Stop
 
 
 def dispatch_readers(config: Config) -> list[SlotSource]:
@@ -19,6 +20,18 @@ def dispatch_readers(config: Config) -> list[SlotSource]:
         SlotSource(source.name, source.dsn, slot=source.slot, publications=[DISPATCH], spool_dir=spool)
         for source in dispatch_sources(config)
     ]
+
+
+def dispatch_over_kafka(config: Config, member: str, heartbeat: Heartbeat, stop: Stop) -> None:
+    """Dispatches every source from its topic, until ``stop``; ``member`` is this process's name among those who share
+    the partitions, and the same at every start."""
+    from cdc.sources.kafka_member import KafkaStream
+    from headwater.kafka import profile
+    from pipelines.dispatch.kafka.worker import run
+
+    stream = KafkaStream(profile.bootstrap(config), member, profile.security(config))
+    names = [source.name for source in dispatch_sources(config)]
+    run(names, stream, config.stream_url("hw_dispatch"), heartbeat, stop)
 
 
 def repair_dispatch(config: Config, source: str) -> repair.Repaired:

@@ -31,7 +31,7 @@ def serve(port: int) -> None:
 
     Server(
         "headwater.wsgi:application",
-        address="127.0.0.1",
+        address=os.environ.get("HEADWATER_BIND", "127.0.0.1"),
         port=port,
         interface=Interfaces.WSGI,
         workers=1,

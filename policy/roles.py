@@ -33,7 +33,7 @@ class Role:
 
     grants: frozenset[str]
     rows: frozenset[Scope]
-    scopes: Mapping[str, frozenset[Scope]] = field(default_factory=dict)
+    scopes: Mapping[str, frozenset[Scope]] = field(default_factory=lambda: {"identity.saved_view": OWN})
 
 
 DIRECTORY = frozenset(
@@ -41,35 +41,51 @@ DIRECTORY = frozenset(
 )
 """Who works here: colleagues, teams and territories are no secret inside the company."""
 
+PERSONAL = frozenset(
+    {
+        "identity.end_own_sessions",
+        "identity.saved_view.read",
+        "identity.create_saved_view",
+        "identity.update_saved_view",
+        "identity.remove_saved_view",
+    }
+)
+"""What everybody does for themselves."""
+
+EVERYBODY = DIRECTORY | PERSONAL
+
 CATALOGUE = frozenset({"inventory.product.read", "inventory.product_category.read", "inventory.product_price.read"})
 
 ROLES: Mapping[str, Role] = {
     "admin": Role(frozenset({"*"}), ALL),
     "service": Role(frozenset({"*"}), ALL),
     "sales_rep": Role(
-        frozenset({"contacts.*", "orders.*", "finance.account_profile.read"}) | DIRECTORY | CATALOGUE, TERRITORY
+        frozenset({"contacts.*", "orders.*", "finance.account_profile.read"}) | EVERYBODY | CATALOGUE,
+        TERRITORY,
     ),
     "sales_manager": Role(
-        frozenset({"contacts.*", "orders.*", "finance.account_profile.read"}) | DIRECTORY | CATALOGUE, TEAM
+        frozenset({"contacts.*", "orders.*", "finance.account_profile.read"}) | EVERYBODY | CATALOGUE, TEAM
     ),
     "support_agent": Role(
         frozenset({"contacts.*.read", "contacts.create_contact", "contacts.update_contact", "orders.*.read"})
         | DIRECTORY
+        | PERSONAL
         | CATALOGUE,
         TERRITORY,
     ),
     "accountant": Role(
-        frozenset({"finance.*", "contacts.*.read", "orders.*.read"}) | DIRECTORY | CATALOGUE,
+        frozenset({"finance.*", "contacts.*.read", "orders.*.read"}) | EVERYBODY | CATALOGUE,
         TERRITORY,
     ),
     "warehouse_clerk": Role(
-        frozenset({"inventory.*", "orders.*.read", "orders.ship_sales_order"}) | DIRECTORY,
+        frozenset({"inventory.*", "orders.*.read", "orders.ship_sales_order"}) | EVERYBODY,
         TERRITORY,
     ),
-    "hr_officer": Role(frozenset({"identity.update_user"}) | DIRECTORY, ALL),
-    "marketer": Role(frozenset({"contacts.*.read", "orders.*.read"}) | DIRECTORY | CATALOGUE, TERRITORY),
+    "hr_officer": Role(frozenset({"identity.update_user"}) | EVERYBODY, ALL),
+    "marketer": Role(frozenset({"contacts.*.read", "orders.*.read"}) | EVERYBODY | CATALOGUE, TERRITORY),
     "analyst": Role(
-        frozenset({"contacts.*.read", "orders.*.read", "inventory.*.read", "finance.*.read"}) | DIRECTORY, TERRITORY
+        frozenset({"contacts.*.read", "orders.*.read", "inventory.*.read", "finance.*.read"}) | EVERYBODY,
+        TERRITORY,
     ),
-    "auditor": Role(frozenset({"*.read"}), ALL),
+    "auditor": Role(frozenset({"*.read"}) | PERSONAL, ALL),
 }

@@ -16,6 +16,9 @@ READ_IN_WAREHOUSE = (
     "contacts.account",
     "contacts.contact",
     "finance.account_profile",
+    "identity.team",
+    "identity.territory",
+    "identity.user_account",
     "inventory.product",
     "orders.sales_order",
 )

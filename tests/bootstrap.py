@@ -6,5 +6,5 @@ import os
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.transactional.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.transactional.settings"
 django.setup()

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,13 @@ class Stack:
         assert not check or done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def up(self, *, demo: bool = False) -> str:
-        """Starts everything and returns what was printed; with ``demo`` the demo company is loaded on first start."""
-        return self.run("up", "--detach", *([] if demo else ["--no-demo"])).stdout
+    def up(self, *, demo: bool = False, dagster: bool = False) -> str:
+        """Starts everything and returns what was printed; with ``demo`` the demo company is loaded on first start.
+
+        Dagster, which takes seconds and memory, is left out of stacks that are not about it.
+        """
+        left_out = [*([] if demo else ["--no-demo"]), *([] if dagster else ["--no-dagster"])]
+        return self.run("up", "--detach", *left_out).stdout
 
     def down(self) -> str:
         return self.run("down").stdout
@@ -67,10 +71,21 @@ class Stack:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.config.web_port}"
+        return f"http://127.0.0.1:{self.config.public_port}"
 
     def status(self) -> dict[str, Any]:
         return json.loads(self.run("status", "--json", check=False).stdout)
+
+    def told(self) -> str:
+        """What ``status`` says now, if it gives an answer in a minute, and how each log ends."""
+        try:
+            said = self.run("status", check=False, timeout=60)
+            told = [said.stdout, said.stderr]
+        except subprocess.TimeoutExpired as silent:
+            told = [str(silent)]
+        for log in sorted(self.home.logs.glob("*.log")):
+            told += [f"--- {log.name}", *log.read_text(errors="replace").splitlines()[-8:]]
+        return "\n".join(told)
 
     def token(self, user: str = "admin") -> str:
         return self.run("token", "--user", user).stdout.strip()
@@ -113,6 +128,16 @@ class Stack:
                 return answer.status, json.loads(answer.read() or b"null"), _lower(answer.headers)
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null"), _lower(error.headers)
+
+
+def running() -> Iterator[Stack]:
+    """An empty installation, started and at the end deleted: the body of a fixture."""
+    system = Stack()
+    try:
+        system.up()
+        yield system
+    finally:
+        system.close()
 
 
 def _lower(headers: Any) -> dict[str, str]:

@@ -23,9 +23,14 @@ def ensure_partitions(connection: psycopg.Connection[tuple[object, ...]], today:
         connection.execute("select pg_advisory_xact_lock(hashtext('log.change_log partitions'))")
         for offset in range(DAYS_AHEAD + 1):
             day = today + timedelta(days=offset)
+            name = f"log.{partition_name(day)}"
+            if connection.execute("select to_regclass(%s) is not null", [name]).fetchone() == (True,):
+                continue
             # psycopg's parameters cannot stand in DDL; both literals are dates made here.
             connection.execute(
-                f"create table if not exists log.{partition_name(day)} partition of log.change_log"
-                f" for values from ('{day}') to ('{day + timedelta(days=1)}')"
+                f"create table {name} partition of log.change_log"
+                f" for values from ('{day}') to ('{day + timedelta(days=1)}')".encode()
             )
+            # The parent's row security does not hold for who asks a partition by its own name.
+            connection.execute(f"alter table {name} enable row level security".encode())
     return today + timedelta(days=DAYS_AHEAD)

@@ -1,8 +1,10 @@
 """SQL of mirror tables: ``raw_<schema>.<table>``, the source's columns typed, plus the version each row stands at.
 
-A row's version is (``_lsn``, ``_seq``). Every statement writes a row only where its version precedes the new one, so a
-change that arrives late, or twice, does nothing. Deleted rows stay, flagged. Only the key is NOT NULL: a tombstone
-may have nothing else, and what the source enforces need not be enforced again.
+A row's version is (``_lsn``, ``_seq``): where the change that wrote it stands. The stream's changes come in commit
+order, each once, and the later one wins whatever its position: of a row that one transaction deletes and another
+inserts, the insert may stand first in the log (docs/decisions/0023). A row that was read from its table gives way to
+what the stream has written since, and keeps out what the read has seen. Deleted rows stay, flagged. Only the key is NOT
+NULL: a tombstone may have nothing else, and what the source enforces need not be enforced again.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from dataclasses import dataclass
 
 VERSION = (("_lsn", "pg_lsn"), ("_seq", "integer"), ("_deleted", "boolean"), ("_committed_at", "timestamptz"))
 """The mirror's own columns, last in every statement here and last in the rows its callers give."""
+
+REREAD = -2
+"""``_seq`` of a row that was read again beside the stream: it holds all that was written before its ``_lsn``."""
 
 _MODIFIER = re.compile(r"\(\d+(,-?\d+)?\)")
 _UNBOUNDED = {"character": "bpchar", "bit": "bit varying", "xml": "text"}
@@ -39,6 +44,13 @@ def mirror_type(type_name: str) -> str:
 
 def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def set_aside(name: str, mark: object) -> str:
+    """The name of what stands where something else of this name is to be; PostgreSQL would cut it at 63 bytes itself,
+    and nobody would find it under the name that was given."""
+    suffix = f"__{mark}"
+    return name.encode()[: 63 - len(suffix)].decode(errors="ignore") + suffix
 
 
 def literal(text: str) -> str:
@@ -68,9 +80,12 @@ def upsert_sql(
     table: str,
     columns: Sequence[MirrorColumn],
     key: Sequence[str],
+    *,
+    read: bool,
 ) -> str:
     """Writes rows given as one text array a column (``columns``, then ``VERSION``), as ``$1``, ``$2`` …
 
+    ``read``: the rows were read from their table, at the position they carry, and are no changes of the stream.
     Columns left out keep their stored value. One prepared statement serves every number of rows. A temporary table
     filled by COPY is 10 % cheaper for 10,000 rows and twice as dear for ten.
     """
@@ -81,11 +96,16 @@ def upsert_sql(
     aliases = ", ".join(f"c{i}" for i in range(len(typed)))
     quoted_key = {quote(name) for name in key}
     assignments = ", ".join(f"{name} = excluded.{name}" for name, _ in typed if name not in quoted_key)
+    wins = (
+        "(t._lsn, t._seq) < (excluded._lsn, excluded._seq)"
+        if read
+        else f"t._seq <> {REREAD} or t._lsn <= excluded._lsn"
+    )
     return (
         f"insert into {qualified(source_schema, table)} as t ({names})"
         f" select {values} from unnest({arrays}) as u({aliases})"
         f" on conflict ({', '.join(map(quote, key))}) do update set {assignments}"
-        " where (t._lsn, t._seq) < (excluded._lsn, excluded._seq)"
+        f" where {wins}"
     )
 
 

@@ -38,7 +38,13 @@ select n.nspname, c.relname, pg_get_userbyid(c.relowner), pg_get_viewdef(c.oid),
       case when a.grantee = 0 then null else pg_get_userbyid(a.grantee) end, a.privilege_type, a.is_grantable))
     from aclexplode(c.relacl) a
     where a.grantee <> c.relowner
-  ), '[]')
+  ), '[]'),
+  coalesce((
+    select jsonb_object_agg(a.attname, d.description)
+    from pg_description d
+    join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid
+    where d.classoid = 'pg_class'::regclass and d.objoid = c.oid and d.objsubid > 0
+  ), '{}')
 from (select view, max(depth) as depth from tree group by view) t
 join pg_class c on c.oid = t.view
 join pg_namespace n on n.oid = c.relnamespace
@@ -49,7 +55,10 @@ order by t.depth, n.nspname, c.relname
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All of a view that making it anew needs. ``grants`` are (role or None for PUBLIC, privilege, grantable)."""
+    """All of a view that making it anew needs. ``grants`` are (role or None for PUBLIC, privilege, grantable).
+
+    ``columns`` maps columns to their comments.
+    """
 
     schema: str
     name: str
@@ -58,6 +67,7 @@ class View:
     options: tuple[str, ...]
     comment: str | None
     grants: tuple[tuple[str | None, str, bool], ...]
+    columns: dict[str, str]
 
     @property
     def qualified_name(self) -> str:
@@ -76,8 +86,8 @@ class Lost:
 def take_down(connection: Connection, table: str) -> list[View]:
     """Drops every view that depends on ``table`` (quoted, qualified); gives them in the order to make them in."""
     views = [
-        View(schema, name, owner, definition, tuple(options or ()), comment, tuple((r, p, g) for r, p, g in grants))
-        for schema, name, owner, definition, options, comment, grants in connection.execute(_DEPENDENTS, [table])
+        View(schema, name, owner, body, tuple(options or ()), comment, tuple((r, p, g) for r, p, g in grants), columns)
+        for schema, name, owner, body, options, comment, grants, columns in connection.execute(_DEPENDENTS, [table])
     ]
     for view in reversed(views):
         connection.execute(f"drop view {view.qualified_name}".encode())
@@ -107,6 +117,8 @@ def _create(connection: Connection, view: View) -> None:
         statements.append(f"grant {privilege} on {view.qualified_name} to {grantee}{option}")
     if view.comment is not None:
         statements.append(f"comment on view {view.qualified_name} is {literal(view.comment)}")
+    for column, comment in view.columns.items():
+        statements.append(f"comment on column {view.qualified_name}.{quote(column)} is {literal(comment)}")
     statements.append(f"alter view {view.qualified_name} owner to {quote(view.owner)}")
     for statement in statements:
         connection.execute(statement.encode())

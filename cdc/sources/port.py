@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Protocol
 
 from cdc.events import Batch
-from cdc.positions import Position
+from cdc.positions import Epoch, Position
 
 
 class Source(Protocol):
     """Reads one database's committed changes, at least once from the acknowledged position, in commit order."""
 
     name: str
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch of the positions it gives, once started: the stored one's, or one whose WAL goes on from there (a
+        standby was promoted), and then it is the consumer's to store."""
 
     def start(self, stored: Position | None) -> None:
         """Begin after ``stored`` (the consumer's durable position), or at the slot's own start if None.

@@ -12,54 +12,30 @@ import select
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
 from typing import Final
 
-from cdc.ddl import MESSAGE_PREFIX
 from cdc.errors import SpoolError
-from cdc.pgoutput import commit
+from cdc.sources.assembly import Assembler, RawTransaction
 from cdc.sources.replication import ReplicationConnection, ReplicationError
-from cdc.sources.spool import Spool
 
 _u64: Final = Struct(">Q").unpack_from
 _XLOG_DATA, _KEEPALIVE = b"wk"
-_BEGIN, _COMMIT, _MESSAGE, _RELATION, _TRUNCATE = b"BCMRT"
-_ROWS: Final = frozenset(b"IUD")
 _HEADER: Final = 25
-# What a queued message takes beside its payload: a tuple, an int and the header of a bytes object.
-_OVERHEAD: Final = 120
-_DDL: Final = MESSAGE_PREFIX.encode() + b"\0"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of the reader: queued bytes, and the size from which one transaction goes to disk."""
+    """Bounds of the reader: queued bytes, the size from which one transaction goes to disk, how often an idle stream's
+    position is given, and for how long the server may say nothing although it was asked."""
 
     queued_bytes: int = 64 << 20
     spool_changes: int = 50_000
     spool_bytes: int = 32 << 20
     idle_seconds: float = 10.0
-
-
-@dataclass(slots=True)
-class RawTransaction:
-    """One transaction as received: ``messages`` from Begin to Commit, or ``spool``.
-
-    ``schema_messages`` are those that later transactions need as well (relations, schema changes); ``others`` counts
-    the logical messages that are no schema change.
-    ``skipped`` ones were stored before; only their schema messages are kept.
-    """
-
-    messages: list[tuple[int, bytes]] = field(default_factory=list)
-    schema_messages: list[tuple[int, bytes]] = field(default_factory=list)
-    changes: int = 0
-    others: int = 0
-    size: int = 0
-    end_lsn: int = 0
-    spool: Spool | None = None
-    skipped: bool = False
+    silence_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +47,41 @@ class Taken:
 
 
 class StreamReader:
-    """Owns ``connection`` from now on. Transactions that end at or before ``stored_lsn`` are skipped.
+    """Owns ``connection`` from now on. Transactions that end at or before ``given_lsn`` are skipped; what the
+    server may forget, ``stored_lsn``, may lie before that.
 
-    The next ``take`` raises what ended the thread: psycopg.OperationalError, ReplicationError, SpoolError, DecodeError.
+    The next ``take`` raises what ended the thread: psycopg.OperationalError, ReplicationError, SpoolError, DecodeError,
+    or SavepointInDoubt.
     """
 
     def __init__(
-        self, connection: ReplicationConnection, *, name: str, stored_lsn: int, spool_dir: Path, limits: Limits
+        self,
+        connection: ReplicationConnection,
+        *,
+        name: str,
+        stored_lsn: int,
+        given_lsn: int,
+        spool_dir: Path,
+        limits: Limits,
     ) -> None:
         self._connection = connection
         self._name = name
         self._spool_dir = spool_dir
         self._limits = limits
-        self._skip_until = stored_lsn
         self._stored_lsn = stored_lsn
-        self._received_lsn = stored_lsn
-        self._open: RawTransaction | None = None
+        self._received_lsn = given_lsn
+        self._assembler = Assembler(
+            skip_until=given_lsn,
+            spool_dir=spool_dir,
+            spool_changes=limits.spool_changes,
+            spool_bytes=limits.spool_bytes,
+        )
         self._changed = threading.Condition()
         self._queue: deque[RawTransaction] = deque()
         self._queued_bytes = 0
         self._idle_lsn = 0
         self._idle_urgent = False
-        self._given_lsn = stored_lsn
+        self._given_lsn = given_lsn
         self._given_at = time.monotonic()
         self._failure: Exception | None = None
         self._stopping = False
@@ -126,7 +115,7 @@ class StreamReader:
 
     @property
     def queued_bytes(self) -> int:
-        """What the queued transactions take in memory; the open one is not counted."""
+        """What the queued transactions take in memory; those that are not complete are not counted."""
         return self._queued_bytes
 
     def acknowledge(self, lsn: int) -> None:
@@ -179,8 +168,7 @@ class StreamReader:
                 self._failure = SpoolError(self._name, self._spool_dir, error) if isinstance(error, OSError) else error
                 self._changed.notify_all()
         finally:
-            if self._open is not None and self._open.spool is not None:
-                self._open.spool.close()
+            self._assembler.close()
             self._connection.close()
 
     def _read_until_stopped(self) -> None:
@@ -190,7 +178,8 @@ class StreamReader:
         poll.register(self._wake_read, select.POLLIN)
         told_lsn = 0
         told_at = 0.0
-        interval = min(self._limits.idle_seconds, 10.0)
+        interval = min(self._limits.idle_seconds, self._limits.silence_seconds / 4, 10.0)
+        unanswered_since: float | None = None
         paused = True  # until the first round, which registers the socket
         while True:
             now = time.monotonic()
@@ -201,6 +190,7 @@ class StreamReader:
                 self._connection.send_status(self._received_lsn, told_lsn, want_reply=due)
                 if due:
                     told_at = now
+                    unanswered_since = unanswered_since or now
             if self._stopping:
                 return
             full = self._queued_bytes >= self._limits.queued_bytes
@@ -210,6 +200,7 @@ class StreamReader:
                     poll.unregister(socket)
                 else:
                     poll.register(socket, select.POLLIN)
+                    unanswered_since = None  # nobody listened while the queue was full
                     # libpq may hold frames that it has read already, for which the socket will not wake us.
                     self._drain()
                     continue
@@ -218,8 +209,12 @@ class StreamReader:
                     os.read(self._wake_read, 4096)
                 else:
                     pgconn.consume_input()
+                    unanswered_since = None
             if not paused:
                 self._drain()
+                if unanswered_since and time.monotonic() > unanswered_since + self._limits.silence_seconds:
+                    # A server that hangs, or a network that swallows packets, breaks no connection.
+                    raise ReplicationError(f"no answer for {self._limits.silence_seconds:.0f} s")
 
     def _drain(self) -> None:
         """Takes every frame that libpq holds, until the queue is full."""
@@ -234,8 +229,9 @@ class StreamReader:
             if length < 0:
                 raise ReplicationError(self._connection.end_reason())
             if frame[0] == _XLOG_DATA:
-                finished = self._add(_u64(frame, 1)[0], bytes(frame[_HEADER:]))
+                finished = self._assembler.add(_u64(frame, 1)[0], bytes(frame[_HEADER:]))
                 if finished is not None:
+                    self._received_lsn = max(self._received_lsn, finished.end_lsn)
                     done.append(finished)
                     room -= finished.size
             elif frame[0] == _KEEPALIVE:
@@ -244,59 +240,9 @@ class StreamReader:
         with self._changed:
             self._queue.extend(done)
             self._queued_bytes += sum(transaction.size for transaction in done)
-            if self._open is None:
+            if not self._assembler.is_within:
                 self._idle_lsn = self._received_lsn
                 # The server asks for an answer when it waits for us, as in a shutdown: then at once, not at leisure.
                 self._idle_urgent = self._idle_urgent or urgent
             if done or urgent or self._idle_lsn > self._given_lsn:
                 self._changed.notify_all()
-
-    def _add(self, lsn: int, data: bytes) -> RawTransaction | None:
-        """Adds a message to the open transaction; gives the transaction back once it is complete."""
-        tag = data[0]
-        if tag == _BEGIN:
-            self._open = RawTransaction()
-        transaction = self._open
-        if transaction is None:
-            # A non-transactional message: it belongs to no commit, so there is no order to give it.
-            return None
-        if tag in _ROWS:
-            transaction.changes += 1
-        elif tag == _TRUNCATE:
-            transaction.changes += int.from_bytes(data[1:5])
-        elif tag == _RELATION or (tag == _MESSAGE and data.startswith(_DDL, 10)):
-            transaction.schema_messages.append((lsn, data))
-        elif tag == _MESSAGE:
-            transaction.others += 1
-        if transaction.spool is None:
-            transaction.messages.append((lsn, data))
-            transaction.size += len(data) + _OVERHEAD
-            if transaction.changes > self._limits.spool_changes or transaction.size > self._limits.spool_bytes:
-                self._move_to_disk(transaction)
-        else:
-            transaction.spool.append(lsn, data)
-        if tag != _COMMIT:
-            return None
-        return self._complete(transaction, commit(data).end_lsn)
-
-    def _move_to_disk(self, transaction: RawTransaction) -> None:
-        transaction.spool = Spool(self._spool_dir)
-        for lsn, data in transaction.messages:
-            transaction.spool.append(lsn, data)
-        transaction.messages.clear()
-        transaction.size = 0
-
-    def _complete(self, transaction: RawTransaction, end_lsn: int) -> RawTransaction:
-        self._open = None
-        self._received_lsn = max(self._received_lsn, end_lsn)
-        transaction.end_lsn = end_lsn
-        if transaction.spool is not None:
-            transaction.spool.finish()
-        if end_lsn <= self._skip_until:
-            transaction.skipped = True
-            transaction.messages.clear()
-            transaction.changes = transaction.size = 0
-            if transaction.spool is not None:
-                transaction.spool.close()
-                transaction.spool = None
-        return transaction

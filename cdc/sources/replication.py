@@ -53,14 +53,35 @@ class ReplicationConnection:
         system_id, timeline, flushed = (result.get_value(0, column) or b"" for column in range(3))
         return System(system_id.decode(), int(timeline), parse_lsn(flushed.decode()))
 
-    def start(self, slot: str, lsn: int, publications: Sequence[str]) -> None:
-        """Starts the stream after ``lsn`` (0: at the slot's own position). Raises ReplicationError."""
-        for name in (slot, *publications):
-            if not _NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name for a slot or publication: use a-z, 0-9 and _")
+    def left_at(self, timeline: int, present: int) -> int | None:
+        """Where the history that leads to timeline ``present`` left ``timeline``: what ends there or before is in both.
+
+        None if ``timeline`` is no ancestor. Raises ReplicationError where the server has lost the history's file.
+        """
+        result = self.pgconn.exec_(f"TIMELINE_HISTORY {present}".encode())
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise ReplicationError(_message(result))
+        for line in (result.get_value(0, 1) or b"").decode(errors="replace").splitlines():
+            ancestor, lsn, *_ = [*line.partition("#")[0].split(), "", ""]
+            if ancestor == str(timeline):
+                return parse_lsn(lsn)
+        return None
+
+    def mark_for_failover(self, slot: str) -> None:
+        """A standby is to keep a copy of the slot, which nobody reads now. Raises ReplicationError. PostgreSQL 17."""
+        result = self.pgconn.exec_(f"ALTER_REPLICATION_SLOT {_named(slot)} (FAILOVER true)".encode())
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            raise ReplicationError(_message(result))
+
+    def start(self, slot: str, lsn: int, publications: Sequence[str], *, streaming: bool = False) -> None:
+        """Starts the stream after ``lsn`` (0: at the slot's own position). Raises ReplicationError.
+
+        ``streaming``: large transactions come in blocks before they commit (``cdc.sources.assembly``).
+        """
         command = (
-            f"START_REPLICATION SLOT {slot} LOGICAL {format_lsn(lsn)} "
-            f"(proto_version '1', publication_names '{','.join(publications)}', messages 'on')"
+            f"START_REPLICATION SLOT {_named(slot)} LOGICAL {format_lsn(lsn)} "
+            f"(proto_version '2', publication_names '{','.join(map(_named, publications))}', messages 'on',"
+            f" streaming '{'on' if streaming else 'off'}')"
         )
         result = self.pgconn.exec_(command.encode())
         if result.status != pq.ExecStatus.COPY_BOTH:
@@ -81,6 +102,12 @@ class ReplicationConnection:
 
     def close(self) -> None:
         self.pgconn.finish()
+
+
+def _named(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name for a slot or publication: use a-z, 0-9 and _")
+    return name
 
 
 def _message(result: pq.abc.PGresult) -> str:

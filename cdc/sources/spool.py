@@ -1,4 +1,7 @@
-"""A transaction too large for memory, on disk: raw replication frames, decoded anew each time they are read."""
+"""A transaction too large for memory, on disk: raw replication frames, decoded anew each time they are read.
+
+The frames are those between Begin and Commit.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,12 @@ class Spool:
         self._file.write(_FRAME.pack(lsn, len(data)))
         self._file.write(data)
         self.size += _FRAME.size + len(data)
+
+    def cut(self, frames: int, payload: int) -> None:
+        """Keeps the first ``frames``, of ``payload`` bytes together. Not while it is read."""
+        self.size = frames * _FRAME.size + payload
+        self._file.seek(self.size)
+        self._file.truncate()
 
     def finish(self) -> None:
         self._file.flush()
@@ -66,7 +75,8 @@ class SpooledItems(Sequence[Item]):
     Indexing reads from the beginning. Reading after the source has moved on (acknowledge, close) raises ValueError.
     """
 
-    def __init__(self, spool: Spool, decoder: Decoder, count: int) -> None:
+    def __init__(self, begin: bytes, spool: Spool, decoder: Decoder, count: int) -> None:
+        self._begin = begin
         self._spool = spool
         self._decoder = decoder
         self._count = count
@@ -76,15 +86,12 @@ class SpooledItems(Sequence[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         decoder = self._decoder.fork()  # each reading starts from what was known before this transaction
+        decoder.begin(self._begin)
         items: list[Item] = []
         for lsn, data in self._spool:
-            tag = data[:1]
-            if tag == b"B":
-                decoder.begin(data)
-            elif tag != b"C":
-                decoder.decode(data, lsn, items)
-                yield from items
-                items.clear()
+            decoder.decode(data, lsn, items)
+            yield from items
+            items.clear()
 
     @overload
     def __getitem__(self, index: int) -> Item: ...

@@ -11,7 +11,20 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from headwater.cli import data, lifecycle, mend, observe, serving
+from headwater.cli import (
+    backup,
+    connectors,
+    data,
+    erase,
+    gateway,
+    history,
+    lifecycle,
+    mend,
+    migrate,
+    observe,
+    serving,
+    split,
+)
 from headwater.cli.errors import sentence
 
 Command = Callable[[argparse.Namespace], int]
@@ -24,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="State lives in .headwater/ of the working directory, or where HEADWATER_HOME points.",
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for group in (lifecycle, observe, data, mend, serving):
+    for group in (lifecycle, observe, connectors, migrate, history, data, mend, erase, backup, split, gateway, serving):
         group.register(commands)
     return top
 

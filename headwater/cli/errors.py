@@ -9,17 +9,22 @@ class Refused(Exception):
 
 # Named and not imported: most commands need few of the modules that define them.
 _SPEAKING = {
+    "headwater.backup.errors.BackupError",
     "headwater.cli.errors.Refused",
     "headwater.config.ConfigError",
     "headwater.embedded.account.AccountError",
     "headwater.embedded.postgres.ClusterError",
+    "headwater.kafka.errors.KafkaError",
     "headwater.prepare.PreparationError",
+    "headwater.splitting.errors.SplitError",
     "headwater.supervisor.hold.NotHeld",
     "headwater.web.PortTaken",
     "cdc.errors.StreamError",
     "pipelines.landing.errors.LandingError",
+    "search.errors.SearchError",
     "warehouse.analysts.AnalystError",
     "warehouse.compile.DbtError",
+    "warehouse.lake.errors.LakeError",
 }
 _OUTAGES = {"psycopg.OperationalError", "django.db.utils.OperationalError"}
 

@@ -15,8 +15,9 @@ from headwater.cli.errors import Refused
 from headwater.state import PROJECT, Home, read_json
 from headwater.supervisor.lock import Lock
 
-WEB_TIMEOUT = 60.0
-"""Seconds for the web process to answer once it was started."""
+WEB_TIMEOUT = 120.0
+"""Seconds for every process that serves to answer once it was started. Alone one takes 2 s; where services stand apart,
+twenty Python processes begin at once."""
 
 STOP_TIMEOUT = 240.0
 """Seconds for an ordered stop; each process's own time-outs add up to less."""
@@ -26,19 +27,34 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     up_ = commands.add_parser("up", help="start everything; Ctrl-C stops it")
     up_.add_argument("--detach", action="store_true", help="return once it runs; `headwater down` stops it")
     up_.add_argument("--no-demo", action="store_true", help="start empty instead of loading the demo company once")
+    up_.add_argument("--no-dagster", action="store_true", help="leave Dagster out (as HEADWATER_DAGSTER=off does)")
+    up_.add_argument("--profile", choices=config.PROFILES, help="what carries the stream; chosen at the first start")
     up_.set_defaults(run=up)
     down_ = commands.add_parser("down", help="stop everything in order; data stay")
     down_.add_argument("--erase", action="store_true", help="then delete all data of this installation")
     down_.add_argument("--yes", action="store_true", help="do not ask before erasing")
     down_.set_defaults(run=down)
-    commands.add_parser("supervise", help=argparse.SUPPRESS).set_defaults(run=supervise)
-    prepare_ = commands.add_parser("prepare", help=argparse.SUPPRESS)
+    # `up` starts it, nobody else; without a help text it is not listed.
+    commands.add_parser("supervise").set_defaults(run=supervise)
+    prepare_ = commands.add_parser("prepare", help="where others run the clusters: make databases, then marts")
     prepare_.add_argument("part", choices=("databases", "marts"))
     prepare_.set_defaults(run=prepare)
 
 
 def up(given: argparse.Namespace) -> int:
     home = Home(config.home())
+    if config.elsewhere() is not None:
+        raise Refused(
+            f"{' and '.join(config.ELSEWHERE)} name clusters that others run, and `up` runs its own. Run "
+            "`headwater prepare databases`, `serve`, `work …` and `prepare marts`, as docker-compose.yml does."
+        )
+    if given.no_dagster:
+        os.environ["HEADWATER_DAGSTER"] = "off"
+    if given.profile:
+        os.environ["HEADWATER_PROFILE"] = given.profile
+    if home.config.exists():
+        config.check_profile(config.read(home.root))
+    _check_alerts()
     for asked in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal means the same as Ctrl-C
         signal.signal(asked, signal.default_int_handler)
     holder = Lock(home.run).holder()
@@ -68,6 +84,18 @@ def up(given: argparse.Namespace) -> int:
     if ours.returncode:
         raise Refused(f"the supervisor ended ({ours.returncode}); its log is {home.log('supervisor')}.")
     return 0
+
+
+def _check_alerts() -> None:
+    """Refuses wrong settings of the alerts now; whoever is to be woken at night must not find out then."""
+    if not any(name.startswith(("HEADWATER_ALERT_", "HEADWATER_SMTP_")) for name in os.environ):
+        return
+    from pipelines.delivery import ChannelError, Channels
+
+    try:
+        Channels.of(os.environ)
+    except ChannelError as error:
+        raise Refused(str(error)) from error
 
 
 def down(given: argparse.Namespace) -> int:
@@ -106,25 +134,48 @@ def supervise(_: argparse.Namespace) -> int:
 def prepare(given: argparse.Namespace) -> int:
     from headwater import prepare as preparation
 
-    getattr(preparation, given.part)(Home(config.home()))
+    home = Home(config.home())
+    if config.elsewhere() is not None:
+        from headwater.installation import open_elsewhere
+
+        open_elsewhere(home)
+    getattr(preparation, given.part)(home)
     return 0
 
 
 def addresses(home: Home) -> str:
     """Where to go next: addresses, the login, and the two commands to try."""
+    from headwater.supervisor import layout
+
     settings = config.read(home.root)
-    base = f"http://127.0.0.1:{settings.web_port}"
+    base = _public(settings)
+    servers = [
+        f"{'' if name == 'oltp' else f'{name} '}127.0.0.1:{server.port}"
+        for name, server in settings.oltp_clusters().items()
+    ]
     lines = [
         "",
+        f"  Open       {base}/",
         f"  API        {base}/api/openapi.json",
         f"  Health     {base}/healthz",
-        f"  OLTP       127.0.0.1:{settings.oltp.port}   warehouse 127.0.0.1:{settings.warehouse.port}",
+        f"  OLTP       {'   '.join(servers)}   warehouse 127.0.0.1:{settings.warehouse.port}",
     ]
+    if (spec := layout.dagster(home, settings)) is not None:
+        lines.insert(3, f"  Pipelines  http://127.0.0.1:{spec.port}   (Dagster; takes some seconds more)")
     if home.login.exists():
         login = dict(line.split(": ", 1) for line in home.login.read_text().splitlines() if ": " in line)
         lines.append(f"  Login      {login.get('username')} / {login.get('password')}   (kept in {home.login})")
+    lines += [f"  Demo       {line}" for line in demo_login(home)]
     lines += ["", f"  Try        {_program()} token --user admin      {_program()} status", ""]
     return "\n".join(lines)
+
+
+def demo_login(home: Home) -> list[str]:
+    """Whom of the demo company one can log in as, and with which password; nothing where it was not loaded."""
+    if not home.demo_login.exists():
+        return []
+    login = dict(line.split(": ", 1) for line in home.demo_login.read_text().splitlines() if ": " in line)
+    return [f"{login.get('people')} / {login.get('password')}   (kept in {home.demo_login})"]
 
 
 def _program() -> str:
@@ -213,22 +264,41 @@ def _follow_stop(home: Home, supervisor: int) -> None:
 
 
 def _await_web(home: Home) -> None:
-    """Waits until the web process answers its health check."""
+    """Waits until every process that people and programs are to reach answers its health check."""
+    settings = config.read(home.root)
+    ports = {"web": settings.web_port, **settings.service_ports}
+    asked = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    if settings.gateway_port:
+        asked["gateway"] = _public(settings)
+    deadline = time.monotonic() + WEB_TIMEOUT
+    for name, base in asked.items():
+        _await_answer(home, name, f"{base}/healthz", deadline)
+
+
+def _public(settings: config.Config) -> str:
+    """Where this machine reaches everything."""
+    from headwater.gateway import process
+
+    return process.address(settings) if settings.gateway_port else f"http://127.0.0.1:{settings.web_port}"
+
+
+def _await_answer(home: Home, process: str, url: str, deadline: float) -> None:
     import urllib.error  # takes 6 MB, which the supervisor (it passes through this module) can do without
     import urllib.request
 
-    url = f"http://127.0.0.1:{config.read(home.root).web_port}/healthz"
-    deadline, reason = time.monotonic() + WEB_TIMEOUT, ""
+    from headwater.gateway.asking import trusting
+
+    reason, context = "", trusting()
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(url, timeout=5, context=context):
                 return
         except (urllib.error.URLError, OSError) as error:
             reason = str(error)
         if Lock(home.run).holder() is None:
             raise Refused(f"the supervisor ended; its log is {home.log('supervisor')}.")
         time.sleep(0.05)
-    words = "\n".join(home.log("web").read_text(errors="replace").splitlines()[-5:])
+    words = "\n".join(home.log(process).read_text(errors="replace").splitlines()[-5:])
     raise Refused(f"{url} gave no answer in {WEB_TIMEOUT:.0f} s ({reason}); ask `headwater doctor`.\n{words}")
 
 

@@ -13,14 +13,25 @@ from headwater.cli.running import running
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rebuild_ = commands.add_parser("rebuild", help="build marts anew from the mirror, beside the running system")
     rebuild_.add_argument("model", nargs="*", help="dbt's selection, such as dim_account or +c360_account (all)")
+    rebuild_.add_argument(
+        "--from",
+        dest="origin",
+        choices=("mirror", "lake"),
+        default="mirror",
+        help="lake: everything anew from the history alone, mirrors included",
+    )
+    rebuild_.add_argument("--search", action="store_true", help="the search indexes instead of marts")
     rebuild_.set_defaults(run=rebuild)
-    reconcile_ = commands.add_parser("reconcile", help="compare replicas with their masters and mend what differs")
-    reconcile_.add_argument("what", choices=("replicas",))
+    reconcile_ = commands.add_parser(
+        "reconcile", help="compare replicas or search with their masters and mend what differs"
+    )
+    reconcile_.add_argument("what", choices=("replicas", "search"))
     reconcile_.add_argument("--dry-run", action="store_true", help="only report")
     reconcile_.set_defaults(run=reconcile)
-    repair_ = commands.add_parser("repair", help="mend a source whose slot or WAL was lost: tables read anew")
-    repair_.add_argument("source", help="as `headwater status` names it")
+    repair_ = commands.add_parser("repair", help="mend sources whose slot or WAL was lost, or the lake's lost files")
+    repair_.add_argument("source", nargs="+", help="as `headwater status` names them; all; or lake")
     repair_.add_argument("--force", action="store_true", help="also where there is no gap: read every table again")
+    repair_.add_argument("--forget", action="store_true", help="lake: give up what nothing holds any more")
     repair_.set_defaults(run=repair)
     parked_ = commands.add_parser("parked", help="what could not be applied and was set aside")
     parked_.add_argument("action", choices=("list", "replay"))
@@ -29,6 +40,22 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def rebuild(given: argparse.Namespace) -> int:
     home = running()
+    if given.origin == "lake":
+        if given.model:
+            raise Refused("from the lake everything is rebuilt; name no model.")
+        from headwater.rebuilding import rebuild_from_lake
+
+        for sentence in rebuild_from_lake(home, config.current()):
+            print(sentence, flush=True)
+        return 0
+    if given.search:
+        if given.model:
+            raise Refused("--search rebuilds every index; name no model.")
+        from headwater import searching
+
+        for sentence in searching.rebuild(home, config.current()):
+            print(sentence, flush=True)
+        return 0
     from warehouse.compile import build
 
     report = build(config.current().warehouse_url(), select=given.model, target=home.dbt)
@@ -43,7 +70,15 @@ def rebuild(given: argparse.Namespace) -> int:
 
 
 def reconcile(given: argparse.Namespace) -> int:
-    running()
+    home = running()
+    if given.what == "search":
+        from headwater import searching
+
+        left = 0
+        for sentence, unmended in searching.reconcile(home, config.current(), mend=not given.dry_run):
+            print(sentence, flush=True)
+            left += unmended
+        return 3 if left else 0
     from headwater.acting import as_administrator
 
     who = as_administrator("headwater reconcile replicas")
@@ -72,6 +107,13 @@ def reconcile(given: argparse.Namespace) -> int:
 
 def repair(given: argparse.Namespace) -> int:
     home = running()
+    if given.source == ["lake"]:
+        from headwater.lake import lake
+        from pipelines.lake.repairing import repair as repair_lake
+
+        sentences = list(repair_lake(lake(config.current()), forget=given.forget))
+        print("\n".join(sentences) or "The lake has every file, and every row that the change log has.")
+        return 0
     from headwater import repairs
 
     for sentence in repairs.repair(home, config.current(), given.source, force=given.force):

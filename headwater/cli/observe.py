@@ -84,14 +84,34 @@ def _show(report: dict[str, Any]) -> None:
         table = Table("sink", "of", "waiting", "behind", box=None, pad_edge=False)
         for row in report["sinks"]:
             if row["sink"] == "landing":
-                table.add_row("landing", row["source"], row["state"] or "–", f"≤ {age(row['lag_seconds'])}")
+                state = row["state"] or "–"
+                if row["schema_changes"] == "polling":
+                    state += ", schema changes polled"
+                table.add_row("landing", row["source"], state, f"≤ {age(row['lag_seconds'])}")
             else:
                 table.add_row(row["sink"], "batches", str(row["pending"]), age(row["oldest_seconds"]))
         for row in report["deliveries"]:
             table.add_row("events", row["consumer"], str(row["pending"]), age(row["lag_seconds"]))
         console.print(table, "")
+    if report["search"]:
+        console.print(_search(report["search"]))
     parked = ", ".join(f"{count} {kind}" for kind, count in report["parked"].items() if count)
     if parked:
         console.print(f"Parked: {parked} (headwater parked list)")
+    for split in report["splits"]:
+        moving = f"{split['service']} is on its way to {split['to']} ({split['step']})"
+        console.print(f"Half done: {moving}; headwater split {split['service']} goes on")
+    if report["migration"]:
+        console.print(f"! {report['migration']}")
     for problem in report["problems"]:
         console.print(f"! {problem}")
+
+
+def _search(report: dict[str, Any]) -> str:
+    """``Search (tantivy): 2,000 accounts, … documents``; what is not there by its reason."""
+    parts = [
+        f"{index['entity']} {index['problem']}" if index["problem"] else f"{index['documents']:,} {index['entity']}"
+        for index in report["indexes"]
+    ]
+    refused = f"; {report['refused']} documents refused" if report["refused"] else ""
+    return f"Search ({report['engine']}): {', '.join(parts) or report['problem']}{refused}"

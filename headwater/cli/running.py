@@ -11,6 +11,8 @@ from headwater.supervisor.lock import Lock
 def running() -> Home:
     """The home of the system that runs here. Raises Refused if none does."""
     home = Home(config.home())
+    if config.elsewhere() is not None:
+        return home  # whoever runs the clusters runs the processes, too
     if Lock(home.run).holder() is None:
         raise Refused(f"nothing runs in {home.root}; start it with `headwater up`.")
     return home

@@ -56,7 +56,8 @@ def check(function: Check) -> Check:
 
 def examine(home: Home) -> dict[str, list[Finding]]:
     """Runs every check; the result names each, healthy ones with an empty list."""
-    from headwater.doctor import files, processes, stream  # noqa: F401  (each registers its checks)
+    # Each registers its checks.
+    from headwater.doctor import files, kafka, lake, migration, processes, search, splitting, stream  # noqa: F401
 
     patient = Patient(home)
     return {name: run(patient) for name, run in CHECKS.items()}

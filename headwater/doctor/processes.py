@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headwater import ports, proc
+from headwater.config import elsewhere
 from headwater.doctor.findings import Finding, Patient, check
 from headwater.embedded.probe import accepts
+from headwater.gateway.asking import silence
+from headwater.gateway.process import NAME, GatewayError, binary
+from headwater.health import illness
 from headwater.state import read_json
 
 SILENT = 60.0
@@ -20,7 +24,7 @@ RESTLESS = 3
 
 @check
 def supervisor(patient: Patient) -> list[Finding]:
-    if patient.config is None:
+    if patient.config is None or elsewhere() is not None:
         return []
     if patient.supervisor is None:
         state = read_json(patient.home.supervisor)
@@ -33,10 +37,11 @@ def supervisor(patient: Patient) -> list[Finding]:
 
 @check
 def port_conflicts(patient: Patient) -> list[Finding]:
-    """No other program took a port that this installation remembers."""
-    if patient.config is None:
+    """No other program took a port that this installation remembers; in containers each process has its own."""
+    if patient.config is None or elsewhere() is not None:
         return []
     running = {entry["port"]: entry for entry in patient.status["processes"] if entry["port"]}
+    ours = {entry["pid"] for entry in running.values()}
     found = []
     for name, port in ports.of(patient.config).items():
         entry = running.get(port)
@@ -44,6 +49,8 @@ def port_conflicts(patient: Patient) -> list[Finding]:
             continue
         if not ports.is_free(port):
             other = _listener(port)
+            if other in ours:  # a second port of a process, such as the broker's controller
+                continue
             who = f"process {other}" if other else "another program"
             what = f"Port {port} of {name} is taken by {who}."
             found.append(Finding(what, "headwater down && headwater up, which chooses another port"))
@@ -83,7 +90,7 @@ def heartbeats(patient: Patient) -> list[Finding]:
 
 @check
 def postgres(patient: Patient) -> list[Finding]:
-    """Both clusters take connections."""
+    """Every cluster takes connections."""
     if patient.config is None or patient.supervisor is None:
         return []
     return [
@@ -92,8 +99,28 @@ def postgres(patient: Patient) -> list[Finding]:
             f"read {patient.home.log(name)}; then headwater down && headwater up",
         )
         for name, port in ports.of(patient.config).items()
-        if name != "web" and not accepts(port)
+        if name in ("oltp", "warehouse", *patient.config.clusters) and not accepts(port)
     ]
+
+
+@check
+def gateway(patient: Patient) -> list[Finding]:
+    """nginx is installed, answers, and so does every service behind it."""
+    if patient.config is None or patient.supervisor is None or not patient.config.gateway_port:
+        return []
+    try:
+        binary()
+    except GatewayError as error:
+        return [Finding(str(error), "apt-get install nginx-light")]
+    found = [
+        Finding(what, f"read {patient.home.log(name)}; it is started again by itself")
+        for name in ("web", *patient.config.service_ports)
+        if (what := illness(patient.home, name))
+    ]
+    if why := silence(patient.config):
+        what = f"The gateway gives no answer on port {patient.config.gateway_port}: {why}."
+        found.append(Finding(what, f"read {patient.home.log(NAME)}"))
+    return found
 
 
 def _last_line(log: Path) -> str:

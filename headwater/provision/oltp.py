@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,12 +21,13 @@ from django.db import connections
 from psycopg import sql
 
 from cdc import ddl
+from cdc.errors import TriggerForbidden
 from cdc.publications import ensure_publication
 from headwater.config import SERVICES, Config
+from headwater.provision.names import DISPATCH, KAFKA, LANDING, STREAM_DATABASE
+from warehouse.mirror import VERSION as MIRROR_COLUMNS
 
 Connection = psycopg.Connection[Any]
-LANDING, DISPATCH = "hw_landing", "hw_dispatch"
-STREAM_DATABASE = "stream"
 
 
 def provision(config: Config, services: Sequence[str] = SERVICES) -> None:
@@ -33,6 +35,13 @@ def provision(config: Config, services: Sequence[str] = SERVICES) -> None:
 
     Slots are made elsewhere, after this.
     """
+    provision_schemas(config, services)
+    if "identity" in services:
+        _publish_keys(Path(config.home) / "keys" / "jwks.json")
+
+
+def provision_schemas(config: Config, services: Sequence[str]) -> None:
+    """The same without any row of the services: their databases as they are before anybody writes."""
     databases: dict[str, list[str]] = {}
     for service in services:
         databases.setdefault(config.service_url(service, role="postgres"), []).append(service)
@@ -51,10 +60,8 @@ def provision(config: Config, services: Sequence[str] = SERVICES) -> None:
         with _connect(url) as database:
             for service in hosted:
                 _grants(database, service)
-            _publications(database, hosted)
-            ddl.install(database)
-    if "identity" in services:
-        _publish_keys(Path(config.home) / "keys" / "jwks.json")
+            publications(database, hosted)
+            schema_changes(database, config)
 
 
 def migrate_service(service: str) -> None:
@@ -80,6 +87,9 @@ def grant_connect(server: Connection, database: str, services: Sequence[str]) ->
     roles = [sql.Identifier(role) for s in services for role in (f"hw_{s}", f"hw_{s}_owner")]
     roles.append(sql.Identifier("hw_replication"))
     server.execute(sql.SQL("grant connect on database {} to {}").format(name, sql.SQL(", ").join(roles)))
+    gone = [role for s in SERVICES if s not in services for role in (f"hw_{s}", f"hw_{s}_owner")]
+    for (role,) in server.execute("select rolname from pg_roles where rolname = any(%s::name[])", [gone]).fetchall():
+        server.execute(sql.SQL("revoke connect on database {} from {}").format(name, sql.Identifier(role)))
 
 
 def setup_django() -> None:
@@ -186,9 +196,20 @@ def _grants(database: Connection, service: str) -> None:
             database.execute(sql.SQL("alter table {} replica identity {}").format(table, identity))
 
 
-def _publications(database: Connection, services: Sequence[str]) -> None:
-    """Landing reads both. Of outboxes only inserts are streamed: rows end by retention, which is no news."""
+def schema_changes(database: Connection, config: Config) -> None:
+    """The event trigger that tells the stream; landing polls the catalogue where it is forbidden, or not wanted."""
+    if config.polls_schema_changes():
+        ddl.remove(database)
+        return
+    with suppress(TriggerForbidden):  # `headwater doctor` says so, for as long as it is true
+        ddl.install(database)
+
+
+def publications(database: Connection, services: Sequence[str]) -> None:
+    """Landing reads the first two, or the third. Of outboxes only inserts are news: rows end by retention."""
     outboxes = [f"{service}.outbox" for service in services]
     published = {table for service in services for table in published_tables(service)}
-    ensure_publication(database, LANDING, published.difference(outboxes))
+    ensure_publication(database, LANDING, published.difference(outboxes), reserved=[name for name, _ in MIRROR_COLUMNS])
     ensure_publication(database, DISPATCH, outboxes, operations=["insert"])
+    # Made in every profile: what a slot decodes must have been published when it was written.
+    ensure_publication(database, KAFKA, published | set(outboxes), reserved=[name for name, _ in MIRROR_COLUMNS])

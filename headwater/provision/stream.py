@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from cdc.slots import create_slot
+from cdc.positions import Position
+from cdc.slots import create_slot, mark_for_failover, read_epoch
 from headwater.config import SERVICES, Config
-from headwater.provision.oltp import DISPATCH, STREAM_DATABASE
+from headwater.provision.names import DISPATCH, STREAM_DATABASE
 from pipelines.dispatch.schema import migrate
-from pipelines.dispatch.store import stored_position
+from pipelines.dispatch.store import store_position, stored_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +60,9 @@ def provision(config: Config, subscriptions: Mapping[str, Iterable[str]]) -> Non
             owner.execute("select stream.subscribe(%s, %s, %s)", [service, wanted, ["*"] * len(wanted)])
         for source in dispatch_sources(config):
             if stored_position(owner, source.name) is None:
-                create_slot(source.dsn, source.slot)
+                begin = create_slot(source.dsn, source.slot)
+                if config.profile == "kafka":
+                    # Dispatch stores offsets there, and no position that would tell a lost slot from a first start.
+                    store_position(owner, Position(source.name, read_epoch(source.dsn, source.slot), begin))
+            else:
+                mark_for_failover(source.dsn, source.slot)

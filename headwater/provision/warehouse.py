@@ -12,7 +12,7 @@ from warehouse.change_log import ensure_partitions
 from warehouse.schema import migrate
 
 DATABASE = "warehouse"
-LOGINS = ("wh_owner", "wh_api")
+LOGINS = ("wh_owner", "wh_api", "wh_lake")
 ANALYSTS = "wh_analyst"
 
 

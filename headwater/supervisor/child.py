@@ -53,6 +53,7 @@ class Child:
     failures: int = 0
     since: float = field(default_factory=time.time)
     last_exit: str = ""
+    last_end: float | None = None
     due: float = 0.0
     _began: float = 0.0
 
@@ -89,6 +90,7 @@ class Child:
             return False
         code = self.process.returncode
         self.last_exit = signal.Signals(-code).name if code < 0 else f"exit {code}"
+        self.last_end = time.time()
         # A server's workers keep its port open after it was killed. Nobody reuses a session id that is in use.
         self._kill_session()
         if time.monotonic() - self._began > STEADY:
@@ -146,6 +148,7 @@ class Child:
             "failures": self.failures,
             "since": self.since,
             "last_exit": self.last_exit,
+            "last_end": self.last_end,
         }
 
     def _turn(self, state: str) -> None:
@@ -162,13 +165,14 @@ class Child:
                     continue
 
 
-def die_with_parent(how: signal.Signals) -> Callable[[], None]:
+def die_with_parent(how: signal.Signals, parent: int | None = None) -> Callable[[], None]:
     """For ``preexec_fn``: has the kernel send ``how`` to the child when this process dies, however it dies.
 
     It runs after the change of user, which would clear the wish. A shell's ``&`` hands down an ignored SIGINT, which
-    would make a stop by SIGINT wait for ever. Must be called from the thread that lives as long as the process.
+    would make a stop by SIGINT wait for ever. Must be called from the thread that lives as long as the process. A child
+    that calls it for itself names its ``parent``.
     """
-    parent = os.getpid()
+    parent = os.getpid() if parent is None else parent
 
     def ask() -> None:
         for inherited in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

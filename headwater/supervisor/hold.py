@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from headwater.state import Home, read_json
+from headwater.supervisor.kinds import kind
 from headwater.supervisor.lock import Lock
 
 TIMEOUT = 60.0
@@ -29,7 +30,10 @@ def lock_of(home: Home, worker: str) -> Lock:
 
 @contextmanager
 def held(home: Home, *workers: str) -> Iterator[None]:
-    """The workers stand still inside the block. Does nothing but lock where no supervisor runs."""
+    """The workers stand still inside the block, all of a kind where several share its work (``landing``).
+
+    Does nothing but lock where no supervisor runs.
+    """
     locks = [lock_of(home, worker) for worker in workers]
     taken: list[Lock] = []
     try:
@@ -37,11 +41,15 @@ def held(home: Home, *workers: str) -> Iterator[None]:
             if not lock.acquire():
                 raise NotHeld(f"process {lock.holder()} already holds {worker}; wait until it is done.")
             taken.append(lock)
-        _wake(home)
+        wake(home)
         deadline = time.monotonic() + TIMEOUT
         while Lock(home.run).holder() is not None:
             processes = read_json(home.supervisor).get("processes", {})
-            running = [worker for worker in workers if processes.get(worker, {}).get("state") not in ("held", None)]
+            running = [
+                name
+                for name, process in processes.items()
+                if {name, kind(name)}.intersection(workers) and process.get("state") not in ("held", None)
+            ]
             if not running:
                 break
             if time.monotonic() > deadline:
@@ -51,10 +59,11 @@ def held(home: Home, *workers: str) -> Iterator[None]:
     finally:
         for lock in taken:
             lock.release()
-        _wake(home)
+        wake(home)
 
 
-def _wake(home: Home) -> None:
+def wake(home: Home) -> None:
+    """Has the supervisor look now at what it looks at from time to time."""
     holder = Lock(home.run).holder()
     if holder is not None:
         os.kill(holder, signal.SIGUSR1)

@@ -11,15 +11,20 @@ from contextlib import contextmanager, suppress
 
 from cdc.failpoints import reach
 from headwater import fingerprint, ports
-from headwater.config import ConfigError
+from headwater.config import Config, ConfigError
 from headwater.embedded.account import AccountError
 from headwater.embedded.postgres import ClusterError
 from headwater.embedded.probe import accepts
 from headwater.installation import clusters, open_or_create, stop_leftovers
+from headwater.kafka.broker import accepts as kafka_accepts
+from headwater.kafka.distribution import distribution
+from headwater.kafka.errors import KafkaError
+from headwater.migration.state import pending
 from headwater.state import Home, write_json
-from headwater.supervisor import layout, logs
+from headwater.supervisor import following, layout, logs
 from headwater.supervisor.child import Child, Spec
 from headwater.supervisor.hold import lock_of
+from headwater.supervisor.kinds import kind
 from headwater.supervisor.lock import Lock
 from headwater.supervisor.signals import Signals
 
@@ -59,6 +64,8 @@ class Supervisor:
         self.state = self.stage = ""
         self.said: list[str] = []
         self._looked = 0.0
+        self._followed: following.Stamp | None = None
+        self._leaving: list[Child] = []
 
     def run(self) -> int:
         """Runs until told to stop (0), or until the start fails (1, with the reason in supervisor.json)."""
@@ -66,7 +73,7 @@ class Supervisor:
             self._start()
         except Stopped:
             pass
-        except (Failed, ConfigError, AccountError, ClusterError, OSError) as error:
+        except (Failed, ConfigError, AccountError, ClusterError, KafkaError, OSError) as error:
             self._stop_all()
             self._report("failed", str(error))
             return 1
@@ -82,23 +89,30 @@ class Supervisor:
         self.said += stop_leftovers(self.home)
         config, said = open_or_create(self.home, self.claims)
         self.said += said
+        if (move := pending(self.home)) is not None:
+            self.said.append(str(move))
         self._report("starting", "starting PostgreSQL")
         reach("supervisor.before_clusters")
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda cluster: cluster.init(), clusters(self.home, config)))
         for spec in layout.databases(self.home, config):
             self._launch(spec)
         self._await_cluster("oltp")
         unprepared = fingerprint.changed(self.home, "databases")
+        for name in config.clusters:
+            with self._unless(unprepared, "The services that live there wait for it; the others go on."):
+                self._await_cluster(name)
         with self._unless(unprepared, "Writes go on without the warehouse, and reach it when it is back."):
             self._await_cluster("warehouse")
         if unprepared:
             reach("supervisor.before_prepare")
             self._prepare("databases")
             reach("supervisor.after_prepare")
+        if config.kafka_ports:
+            self._start_kafka(config)
         self._report("starting", "starting web and workers")
         reach("supervisor.before_workers")
-        for spec in layout.workers(self.home, config):
+        for spec in (*layout.servers(self.home, config), *layout.workers(self.home, config)):
             self._launch(spec)
         # The marts stand on the mirror, which landing makes; the hot lane runs the SQL that building them compiles.
         if fingerprint.changed(self.home, "marts") and accepts(config.warehouse.port):
@@ -106,7 +120,26 @@ class Supervisor:
                 self._prepare("marts")
         self._launch(layout.refresh(self.home))
         self._report("running")
+        if (dagster := layout.dagster(self.home, config)) is not None:
+            self._launch(dagster)
         reach("supervisor.running")
+
+    def _start_kafka(self, config: Config) -> None:
+        """Broker, then Connect. A worker that comes up before its broker answers ends, and is restarted."""
+        self._report("starting", "fetching Kafka and Debezium, once")
+        distribution().fetch()
+        self._report("starting", "starting Kafka and Connect")
+        broker, *connect = layout.kafka(self.home, config)
+        child = self._launch(broker)
+        deadline = time.monotonic() + READY_TIMEOUT
+        while not kafka_accepts(broker.port or 0):
+            self._step(0.05)
+            if child.failures:
+                raise Failed(f"Kafka ended at start.\n{tail(broker)}")
+            if time.monotonic() > deadline:
+                raise Failed(f"Kafka took no connection in {READY_TIMEOUT:.0f} s; see {broker.log}.")
+        for spec in connect:
+            self._launch(spec)
 
     @contextmanager
     def _unless(self, fatal: bool, consolation: str) -> Iterator[None]:
@@ -149,7 +182,7 @@ class Supervisor:
                 return
             if self._deaths() == before or attempt == PREPARATIONS - 1:
                 raise failure
-            for name in ("oltp", "warehouse"):
+            for name in [name for name, child in self.children.items() if child.spec.account]:
                 self._await_cluster(name, again=True)
 
     def _deaths(self) -> int:
@@ -177,7 +210,7 @@ class Supervisor:
         self._tend()
 
     def _until_due(self, longest: float) -> float:
-        if any(child.state == "held" for child in self.children.values()):
+        if self._leaving or any(child.state == "held" for child in self.children.values()):
             longest = min(longest, 1.0)
         now = time.monotonic()
         return min([longest, *(child.due - now for child in self.children.values() if child.state == "waiting")])
@@ -192,13 +225,15 @@ class Supervisor:
             self.signals.hurry = False
             for child in self.children.values():
                 child.hurry()
+        changed |= self._follow()
         for child in self.children.values():
             changed |= self._hold(child)
         for child in self.children.values():
             if child.restart_if_due():
                 changed = True
-                if child.spec.home_of_data:
+                if child.spec.account:
                     self._hurry_when_ready(child)
+        changed |= self._see_off()
         if changed:
             self._report()
         if time.monotonic() - self._looked > LOOK:
@@ -209,7 +244,8 @@ class Supervisor:
 
     def _hold(self, child: Child) -> bool:
         """Stops a child that a command holds, starts it again afterwards; whether either happened."""
-        wanted = lock_of(self.home, child.spec.name).holder() is not None
+        names = {child.spec.name, kind(child.spec.name)}
+        wanted = any(lock_of(self.home, name).holder() is not None for name in names)
         if wanted == (child.state == "held"):
             return False
         if wanted:
@@ -218,6 +254,39 @@ class Supervisor:
         else:
             child.start()
         self._log(f"{child.spec.name} is {child.state}")
+        return True
+
+    def _follow(self) -> bool:
+        """Starts and stops what a move between profiles brings and takes away; whether anything changed."""
+        found = following.stamp(self.home)
+        if self.state != "running" or found == self._followed:
+            return False
+        self._followed = found
+        try:
+            wanted = {spec.name: spec for spec in following.processes(self.home)}
+        except (ConfigError, KafkaError, OSError) as error:
+            self._log(f"the processes stay as they are: {error}")
+            return False
+        new = [spec for name, spec in wanted.items() if name not in self.children]
+        old = [name for name in self.children if kind(name) in following.KINDS and name not in wanted]
+        for spec in new:
+            self._launch(spec)
+        # In the order of a stop: a broker that goes before its Connect workers is waited for by them.
+        self._leaving += [self.children.pop(name) for kinds in layout.STOP_ORDER for name in old if kind(name) in kinds]
+        return bool(new or old)
+
+    def _see_off(self) -> bool:
+        """Stops what is not needed any more, one after the other, while everything else goes on; whether one ended."""
+        if not self._leaving:
+            return False
+        child = self._leaving[0]
+        child.ask_to_stop()
+        overdue = time.time() - child.since > child.spec.stop_timeout
+        if child.process is not None and child.process.poll() is None and not overdue:
+            return False
+        child.stop()
+        self._log(f"{child.spec.name} is not needed any more")
+        self._leaving.remove(child)
         return True
 
     def _hurry_when_ready(self, database: Child) -> None:
@@ -230,8 +299,13 @@ class Supervisor:
         self.signals.hurry = True
 
     def _stop_all(self) -> None:
-        for names in layout.STOP_ORDER:
-            together = [self.children[name] for name in names if name in self.children]
+        for child in self._leaving:
+            child.stop()
+        for kinds in layout.STOP_ORDER:
+            together = sorted(
+                (child for name, child in self.children.items() if kind(name) in kinds),
+                key=lambda child: kinds.index(kind(child.spec.name)),
+            )
             if not together:
                 continue
             self._report("stopping", f"stopping {', '.join(child.spec.name for child in together)}")
@@ -252,7 +326,7 @@ class Supervisor:
             "stage": self.stage,
             "said": self.said,
             "since": time.time(),
-            "processes": {name: child.describe() for name, child in self.children.items()},
+            "processes": {child.spec.name: child.describe() for child in (*self.children.values(), *self._leaving)},
         }
         with suppress(OSError):  # a full disk must not end the supervisor
             write_json(self.home.supervisor, content)

@@ -68,7 +68,7 @@ def repair(source: str, source_dsn: str, stream_dsn: str, *, slot: str, publicat
             events = deliveries = 0
             for rows in _outbox_rows(source_dsn, publication):
                 events += len(rows)
-                deliveries += sum(insert_deliveries(stream, source, rows).values())
+                deliveries += sum(insert_deliveries(stream, source, rows, again=True).values())
             store_position(stream, begin)
             reach("dispatch.repair_before_commit")
     return Repaired(begin, events, deliveries)

@@ -1,13 +1,15 @@
 """Deletes outbox rows and inbox rows that nobody can need any more. Runs as the services' owner roles.
 
 An outbox row goes when it is older than the retention and lies behind every reader of its database: dispatch has
-stored its deliveries, and every slot has confirmed its commit. An inbox row goes when the outbox row of its event is
-gone and no delivery of it waits: only then can the event never come again.
+stored its deliveries, and every slot has confirmed its commit. Over Kafka a slot's position says only what Kafka has,
+so there each row is looked up among the events that were dispatched. An inbox row goes when the outbox row of its event
+is gone and no delivery of it waits: only then can the event never come again. So does what is known of its dispatch.
 """
 
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +19,7 @@ import psycopg
 from psycopg import sql
 
 from cdc.positions import format_lsn, parse_lsn
+from pipelines.dispatch.kafka.store import is_over_kafka
 from pipelines.dispatch.store import stored_position
 
 RETENTION: Final = timedelta(days=14)
@@ -24,6 +27,9 @@ RETENTION: Final = timedelta(days=14)
 
 CLOCK_MARGIN: Final = timedelta(hours=1)
 """Inbox rows stay this much longer: services with databases of their own have clocks of their own."""
+
+PIECE: Final = 5_000
+"""Outbox rows looked up and deleted at a time, over Kafka."""
 
 BEHIND_TIMEOUT: Final = 60.0
 """Seconds to wait for the readers. Idle ones report where they are every ten seconds."""
@@ -60,8 +66,10 @@ def purge(
     Inboxes are left alone when an outbox could not be purged: their events may still be read again from it.
     """
     services = list(services)
-    outboxes = {service.name: _purge_outbox(service, stream, retention, timeout) for service in services}
+    outboxes = {service.name: _purge_alone(service, stream, retention, timeout) for service in services}
     complete = all(waiting_for is None for _, waiting_for in outboxes.values())
+    if complete:
+        stream.execute("delete from stream.dispatched where occurred_at < now() - %s", [retention + CLOCK_MARGIN])
     return [
         Purged(
             service.name,
@@ -71,6 +79,18 @@ def purge(
         )
         for service in services
     ]
+
+
+def _purge_alone(
+    service: Service, stream: psycopg.Connection[tuple[Any, ...]], retention: timedelta, timeout: float
+) -> tuple[int, str | None]:
+    """As ``_purge_outbox``; a service whose database gives no answer does not keep the others' from being purged."""
+    try:
+        return _purge_outbox(service, stream, retention, timeout)
+    except psycopg.OperationalError as error:
+        if stream.broken:
+            raise
+        return 0, f"its database ({str(error).strip().splitlines()[0]})"
 
 
 def _purge_outbox(
@@ -92,8 +112,43 @@ def _purge_outbox(
             if time.monotonic() > deadline:
                 return 0, behind
             time.sleep(0.2)
+        if is_over_kafka(stream, service.source):
+            return _purge_dispatched(owner, stream, service, retention)
         deleted = owner.execute(sql.SQL("delete from {} where occurred_at < now() - %s").format(outbox), [retention])
         return deleted.rowcount, None
+
+
+def _purge_dispatched(
+    owner: psycopg.Connection[tuple[Any, ...]],
+    stream: psycopg.Connection[tuple[Any, ...]],
+    service: Service,
+    retention: timedelta,
+) -> tuple[int, str | None]:
+    """Deletes old rows that are known to be dispatched, or kept aside as malformed; others stay."""
+    outbox = sql.Identifier(service.name, "outbox")
+    query = sql.SQL("select id from {} where occurred_at < now() - %s and id > %s order by id limit {}").format(
+        outbox, sql.Literal(PIECE)
+    )
+    deleted, left, last = 0, 0, uuid.UUID(int=0)
+    while piece := [event_id for (event_id,) in owner.execute(query, [retention, last])]:
+        last = piece[-1]
+        known = [
+            event_id
+            for (event_id,) in stream.execute(
+                "select e.id from unnest(%s::uuid[]) as e(id) where exists"
+                " (select from stream.dispatched d where d.event_id = e.id) or exists (select from stream.malformed m"
+                " where m.source = %s and m.producer = %s and m.outbox_id = e.id::text)",
+                [piece, service.source, service.name],
+            )
+        ]
+        left += len(piece) - len(known)
+        deleted += owner.execute(sql.SQL("delete from {} where id = any(%s)").format(outbox), [known]).rowcount
+    if not left:
+        return deleted, None
+    return deleted, (
+        f"dispatch of {service.source}, which has yet to deliver {left} old events of {service.name}; if it has "
+        f"nothing to read, `headwater repair {service.source} --force` delivers them"
+    )
 
 
 def _reader_behind(
@@ -106,7 +161,7 @@ def _reader_behind(
     (system_id,) = owner.execute("select system_identifier::text from pg_control_system()").fetchone() or ("",)
     if position.epoch.system_id != system_id:
         return f"dispatch of {source}, whose position is of cluster {position.epoch.system_id}, not {system_id}"
-    if position.lsn < horizon:
+    if position.lsn < horizon and not is_over_kafka(stream, source):
         return f"dispatch of {source} at {format_lsn(position.lsn)}, before {format_lsn(horizon)}"
     slots = owner.execute(
         "select slot_name, coalesce(confirmed_flush_lsn, '0/0')::text from pg_replication_slots"

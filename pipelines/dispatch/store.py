@@ -22,17 +22,24 @@ with event as (
     select *
     from unnest(%s::text[], {", ".join("%s::text[]" for _ in COLUMNS)}) with ordinality
         as e(producer, {", ".join(COLUMNS)}, n)
+), noted as (
+    insert into stream.dispatched (event_id, occurred_at)
+    select e.id::uuid, e.occurred_at::timestamptz
+    from event e
+    on conflict do nothing
+    returning event_id
 ), delivered as (
     insert into stream.delivery (
         consumer, event_id, source, producer, aggregate_type, aggregate_id, aggregate_version, type, schema_version,
-        payload, occurred_at, causation_id, correlation_id, actor_id
+        payload, occurred_at, causation_id, correlation_id, actor_id, traceparent
     )
     select
         s.consumer, e.id::uuid, %s, e.producer, e.aggregate_type, e.aggregate_id::uuid, e.aggregate_version::bigint,
         e.type, e.schema_version::int, e.payload::jsonb, e.occurred_at::timestamptz, e.causation_id::uuid,
-        e.correlation_id::uuid, e.actor_id::uuid
+        e.correlation_id::uuid, e.actor_id::uuid, e.traceparent
     from event e
     join stream.subscription s on s.event_type = e.type and s.aggregate_type in ('*', e.aggregate_type)
+    where %s or e.id::uuid in (select event_id from noted)
     order by e.n
     on conflict (event_id, consumer) do nothing
     returning consumer
@@ -94,11 +101,13 @@ def insert_deliveries(
     connection: psycopg.Connection[tuple[Any, ...]],
     source: str,
     rows: Sequence[OutboxRow],
+    *,
+    again: bool = False,
 ) -> dict[str, int]:
     """One delivery per row and subscriber, in the order of ``rows``; wakes the workers.
 
-    What a consumer has waiting already is not delivered twice. A malformed row is kept in ``stream.malformed`` and
-    stops nothing. Returns the number of new deliveries per consumer.
+    An event that was dispatched before is passed over; with ``again`` only what a consumer has waiting already is. A
+    malformed row is kept in ``stream.malformed`` and stops nothing. Returns the number of new deliveries per consumer.
     """
     whole = []
     for row in rows:
@@ -106,14 +115,16 @@ def insert_deliveries(
             _keep_malformed(connection, source, row, problem)
         else:
             whole.append(row)
-    return _insert(connection, source, whole)
+    return _insert(connection, source, whole, again)
 
 
-def _insert(connection: psycopg.Connection[tuple[Any, ...]], source: str, rows: Sequence[OutboxRow]) -> dict[str, int]:
+def _insert(
+    connection: psycopg.Connection[tuple[Any, ...]], source: str, rows: Sequence[OutboxRow], again: bool
+) -> dict[str, int]:
     if not rows:
         return {}
     columns = zip(*(row.values() for row in rows), strict=True)
-    parameters = [[row.producer for row in rows], *map(list, columns), source]
+    parameters = [[row.producer for row in rows], *map(list, columns), source, again]
     try:
         with connection.transaction():
             return {name: count for name, count, _ in connection.execute(INSERT.encode(), parameters)}
@@ -123,8 +134,8 @@ def _insert(connection: psycopg.Connection[tuple[Any, ...]], source: str, rows: 
             return {}
     # Halving finds the row that the database refuses; its neighbours keep their order.
     middle = len(rows) // 2
-    first = _insert(connection, source, rows[:middle])
-    second = _insert(connection, source, rows[middle:])
+    first = _insert(connection, source, rows[:middle], again)
+    second = _insert(connection, source, rows[middle:], again)
     return {name: first.get(name, 0) + second.get(name, 0) for name in first.keys() | second.keys()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -15,9 +16,9 @@ from cdc.events import Batch
 from cdc.failpoints import reach
 from cdc.sources.port import Source
 from pipelines.dispatch.errors import DispatchError
-from pipelines.dispatch.outbox import OutboxRow, rows_of
+from pipelines.dispatch.outbox import OutboxRow, rows_of, traced
 from pipelines.dispatch.store import connect, insert_deliveries, store_position, stored_position
-from pipelines.runtime import BackOff, Heartbeat
+from pipelines.runtime import BackOff, Heartbeat, collect_rarely, run_each
 
 FAILPOINTS: Final = (
     "dispatch.before_insert",
@@ -53,7 +54,7 @@ class Dispatcher:
             try:
                 with connect(self._stream_dsn) as connection:
                     self._source.start(stored_position(connection, self._source.name))
-                    self._report(None)
+                    report(self._heartbeat, self._source.name, None)
                     while not stop.is_set():
                         batch = self._source.read(MAX_CHANGES, READ_TIMEOUT)
                         self._heartbeat.beat()
@@ -61,7 +62,7 @@ class Dispatcher:
                             self._dispatch(connection, batch)
                             back_off.reset()
             except (StreamError, DispatchError, psycopg.OperationalError) as error:
-                self._report(str(error).strip())
+                report(self._heartbeat, self._source.name, str(error).strip())
                 back_off.wait(stop)
             finally:
                 self._source.close()
@@ -72,7 +73,8 @@ class Dispatcher:
             reach("dispatch.before_insert")
             for piece in _pieces(rows_of(batch.transactions), MAX_CHANGES):
                 rows += len(piece)
-                delivered += sum(insert_deliveries(connection, self._source.name, piece).values())
+                with traced(piece) as carried:
+                    delivered += sum(insert_deliveries(connection, self._source.name, carried).values())
             last_commit = batch.transactions[-1].committed_at if batch.transactions else None
             store_position(connection, batch.position, last_commit)
             reach("dispatch.before_commit")
@@ -82,12 +84,14 @@ class Dispatcher:
         if rows:
             self._heartbeat.progress(events=rows, deliveries=delivered)
 
-    def _report(self, problem: str | None) -> None:
-        if self._heartbeat.error(problem, self._source.name):
-            if problem is None:
-                log.info("dispatch of %s goes on", self._source.name)
-            else:
-                log.error("dispatch of %s: %s", self._source.name, problem)
+
+def report(heartbeat: Heartbeat, source: str, problem: str | None) -> None:
+    """Says in the heartbeat, and once in the log, what is wrong with the source; None: it is well again."""
+    if heartbeat.error(problem, source):
+        if problem is None:
+            log.info("dispatch of %s goes on", source)
+        else:
+            log.error("dispatch of %s: %s", source, problem)
 
 
 def _pieces(rows: Iterator[OutboxRow], size: int) -> Iterator[list[OutboxRow]]:
@@ -96,23 +100,9 @@ def _pieces(rows: Iterator[OutboxRow], size: int) -> Iterator[list[OutboxRow]]:
 
 
 def run(sources: Sequence[Source], stream_dsn: str, heartbeat: Heartbeat, stop: threading.Event) -> None:
-    """Dispatches every source, each in a thread of its own, until ``stop``.
-
-    An error that is nobody's outage ends all of them and is raised here, so that the process ends and is restarted.
-    """
-    failures: list[BaseException] = []
-
-    def guarded(source: Source) -> None:
-        try:
-            Dispatcher(source, stream_dsn, heartbeat).run(stop)
-        except BaseException as failure:
-            failures.append(failure)
-            stop.set()
-
-    threads = [threading.Thread(target=guarded, args=[source], name=f"dispatch-{source.name}") for source in sources]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    """Dispatches every source, each in a thread of its own, until ``stop``. Raises an error that is nobody's outage."""
+    collect_rarely()
+    run_each(
+        {f"dispatch-{source.name}": partial(Dispatcher(source, stream_dsn, heartbeat).run, stop) for source in sources},
+        stop,
+    )

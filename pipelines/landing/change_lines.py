@@ -11,7 +11,7 @@ from pipelines.landing.text import copy_image, copy_text, timestamp_text
 
 COPY: Final = (
     "copy log.change_log (landed_on, batch_id, source, epoch, xid, lsn, seq, op, schema_name, table_name,"
-    " key, before, after, committed_at) from stdin"
+    " key, before, after, committed_at, commit_no) from stdin"
 )
 
 CHUNK: Final = 256 << 10
@@ -24,13 +24,22 @@ class ChangeLines:
     def __init__(self, *, source: str, epoch: int, batch_id: int, landed_on: date) -> None:
         self._prefix = b"%b\t%d\t%b\t%d\t" % (landed_on.isoformat().encode(), batch_id, copy_text(source), epoch)
         self._tables: dict[int, tuple[Relation, bytes, tuple[str, ...]]] = {}
+        self._transaction: Transaction | None = None
+        self._commit_no = 0
 
     def of(self, transactions: Iterable[tuple[Transaction, Iterable[object]]]) -> Iterator[bytes]:
-        """Chunks of lines for the row changes among the items; anything else is passed over."""
+        """Chunks of lines for the row changes among the items; anything else is passed over.
+
+        Transactions are numbered in the order in which they come, which is that of their commits; one may go on in the
+        next call.
+        """
         lines: list[bytes] = []
         size = 0
         for transaction, items in transactions:
-            committed = timestamp_text(transaction.committed_at).encode()
+            if transaction is not self._transaction:
+                self._transaction = transaction
+                self._commit_no += 1
+            committed = b"%b\t%d" % (timestamp_text(transaction.committed_at).encode(), self._commit_no)
             for item in items:
                 if type(item) is not ChangeEvent:
                     continue

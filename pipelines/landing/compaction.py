@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cdc.events import UNCHANGED, ChangeEvent, Relation, Unchanged, Value
@@ -69,6 +69,15 @@ def filled(version: Version, values: Sequence[Value]) -> Version:
     return Version(
         merged, version.lsn, version.seq, version.deleted, version.committed_at, Unchanged in map(type, merged)
     )
+
+
+def rekeyed(event: ChangeEvent, relation: Relation) -> ChangeEvent | None:
+    """``event`` under ``relation``, the same columns with another key; None where its images lack a value of that."""
+    image = event.after if event.after is not None else event.before
+    if image is None:
+        return replace(event, relation=relation)
+    key = tuple([image[i] for i in relation.key_indexes])
+    return None if UNCHANGED in key else replace(event, relation=relation, key=key)  # type: ignore[arg-type]
 
 
 def halves(event: ChangeEvent, committed_at: int, known: Callable[[Key], Sequence[Value]]) -> list[Half]:

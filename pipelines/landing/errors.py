@@ -22,6 +22,44 @@ class SourceTaken(LandingError):
         self.source = source
 
 
+class PartitionLost(LandingError):
+    """Another process has taken the partition over; what this one read of it is not stored."""
+
+    def __init__(self, source: str, topic: str, partition: int) -> None:
+        super().__init__(
+            f"Source {source}: another process lands {topic}[{partition}] by now. Nothing is lost: it reads on where "
+            "this one last stored."
+        )
+        self.source = source
+
+
+class NotYetLoaded(LandingError):
+    """The source's tables are being read for the first time, or after a repair."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"Source {source} is still being read for the first time. Nothing was changed; try again once "
+            "`headwater status` says that landing of it streams."
+        )
+        self.source = source
+
+
+class ResidentOnly(LandingError):
+    """The source is landed over Kafka, by resident workers alone."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"Source {source} is landed over Kafka: leave it to `headwater work landing`, which stays.")
+        self.source = source
+
+
+class TablesChanged(LandingError):
+    """A schema change was landed by another process after this batch was read; it must be read again."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"Source {source}: tables have changed while a batch was on its way; it is read again.")
+        self.source = source
+
+
 class SinkUnavailable(LandingError):
     """The warehouse does not answer, or has no room. Nothing is lost: the source keeps what was not acknowledged."""
 
@@ -50,7 +88,17 @@ def is_outage(error: Exception) -> bool:
     """Whether waiting helps, as opposed to somebody having to repair something."""
     if isinstance(error, psycopg.Error):
         return not is_refusal(error)
-    return isinstance(error, SourceUnavailable | SlotInUse | SlotBlocked | SpoolError | SourceTaken | SinkUnavailable)
+    return isinstance(
+        error,
+        SourceUnavailable
+        | SlotInUse
+        | SlotBlocked
+        | SpoolError
+        | SourceTaken
+        | SinkUnavailable
+        | PartitionLost
+        | TablesChanged,
+    )
 
 
 def is_refusal(error: psycopg.Error) -> bool:

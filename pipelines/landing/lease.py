@@ -1,4 +1,5 @@
-"""One process at a time lands a source: a lock that lives as long as its session in the warehouse."""
+"""One process at a time lands a source, or several that share it over Kafka: a lock that lives as long as its session
+in the warehouse."""
 
 from __future__ import annotations
 
@@ -15,11 +16,17 @@ PATIENCE: Final = 5.0
 """Seconds. A killed predecessor's session ends when the server notices, which takes as long as its last statement."""
 
 
-def take_lease(connection: psycopg.Connection[tuple[Any, ...]], source: str, *, patience: float = PATIENCE) -> None:
-    """Holds the source until the connection ends. Raises SourceTaken, naming the session that has it."""
+def take_lease(
+    connection: psycopg.Connection[tuple[Any, ...]], source: str, *, patience: float = PATIENCE, shared: bool = False
+) -> None:
+    """Holds the source until the connection ends, alone or beside others who share it.
+
+    Raises SourceTaken, naming the session that has it.
+    """
+    function = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
     deadline = time.monotonic() + patience
     while True:
-        row = connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", [LOCK_CLASS, source]).fetchone()
+        row = connection.execute(f"select {function}(%s, hashtext(%s))".encode(), [LOCK_CLASS, source]).fetchone()
         if row is not None and row[0]:
             return
         if time.monotonic() >= deadline:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -21,6 +21,7 @@ from warehouse.mirror import (
     qualified,
     quote,
     schema_of,
+    set_aside,
     stored_sql,
     truncate_sql,
     upsert_sql,
@@ -67,21 +68,24 @@ class Mirror:
 
 @dataclass(slots=True)
 class Plan:
-    """How rows of one relation, as the stream describes it at this moment, are written to their mirror."""
+    """How rows of one relation, as the stream describes it at this moment, are written to their mirror.
+
+    ``relation`` has the mirror's key, which is another than the stream's as long as the mirror could not take that one.
+    """
 
     relation: Relation
     mirror: Mirror
     converters: list[tuple[int, Callable[[str], str]]]
-    _statements: dict[tuple[int, ...], str] = field(default_factory=dict)
+    _statements: dict[tuple[tuple[int, ...], bool], str] = field(default_factory=dict)
 
-    def write(self, execute: Execute, versions: Iterable[Version]) -> None:
-        """Upserts the versions, each group of equally partial rows on its own."""
+    def write(self, execute: Execute, versions: Iterable[Version], *, read: bool) -> None:
+        """Upserts the versions, each group of equally partial rows on its own; ``read``: from their table."""
         groups: dict[tuple[int, ...], list[Version]] = {}
         for version in versions:
             left_out = tuple(i for i, v in enumerate(version.values) if v is UNCHANGED) if version.partial else ()
             groups.setdefault(left_out, []).append(version)
         for left_out, group in groups.items():
-            statement = self._statement(left_out)
+            statement = self._statement(left_out, read)
             for start in range(0, len(group), ROWS_A_STATEMENT):
                 execute(statement, self._arrays(group[start : start + ROWS_A_STATEMENT], left_out))
 
@@ -102,16 +106,16 @@ class Plan:
         names = [self.relation.columns[i].name for i in self.relation.key_indexes]
         return [MirrorColumn(name, self.mirror.columns[name].type_name) for name in names]
 
-    def _statement(self, left_out: tuple[int, ...]) -> str:
-        known = self._statements.get(left_out)
+    def _statement(self, left_out: tuple[int, ...], read: bool) -> str:
+        known = self._statements.get((left_out, read))
         if known is None:
             columns = [
                 MirrorColumn(c.name, self.mirror.columns[c.name].type_name)
                 for i, c in enumerate(self.relation.columns)
                 if i not in left_out
             ]
-            known = upsert_sql(self.mirror.schema, self.mirror.table, columns, self.mirror.key)
-            self._statements[left_out] = known
+            known = upsert_sql(self.mirror.schema, self.mirror.table, columns, self.mirror.key, read=read)
+            self._statements[left_out, read] = known
         return known
 
     def _arrays(self, versions: Sequence[Version], left_out: tuple[int, ...]) -> list[str]:
@@ -205,6 +209,8 @@ class Mirrors:
         execute(f"create schema if not exists {quote(schema_of(schema))}".encode())
         typed = [MirrorColumn(c.name, c.type_name) for c in columns]
         execute(create_sql(schema, table, typed, key).encode())
+        # Until somebody says who may see its rows (dbt's prepare_mirrors), nobody but the owner does.
+        execute(f"alter table {qualified(schema, table)} enable row level security".encode())
         execute(
             "insert into log.mirror (schema_name, table_name, source, relid, key) values (%s, %s, %s, %s, %s)",
             [schema, table, self.source, relid, list(key)],
@@ -252,7 +258,7 @@ class Mirrors:
         """The source's table has another name, or moved. A mirror of a dropped table in the way is set aside."""
         occupant = self.named(schema, table)
         if occupant is not None:
-            self.rename(occupant, occupant.schema, f"{occupant.table}__{occupant.relid}")
+            self.rename(occupant, occupant.schema, set_aside(occupant.table, occupant.relid))
         execute = self._connection.execute
         execute(f"create schema if not exists {quote(schema_of(schema))}".encode())
         old = qualified(mirror.schema, mirror.table)
@@ -324,7 +330,7 @@ class Mirrors:
                 self.add_column(mirror, self._described(relation, i))
         shapes = ((i, mirror.columns[c.name].shape) for i, c in enumerate(relation.columns))
         converters = [(i, c) for i, shape in shapes if shape is not None and (c := shape.converter()) is not None]
-        return Plan(relation, mirror, converters)
+        return Plan(_keyed_by(relation, mirror.key), mirror, converters)
 
     def _described(self, relation: Relation, index: int) -> LandedColumn:
         """A column known from the stream alone: a type of PostgreSQL itself by its oid, any other as text."""
@@ -334,6 +340,12 @@ class Mirrors:
             found = self._connection.execute("select format_type(%s, null)", [column.type_oid]).fetchone()
             type_name = mirror_type(found[0]) if found and "?" not in found[0] else "text"
         return LandedColumn(column.name, None, type_name)
+
+
+def _keyed_by(relation: Relation, key: Sequence[str]) -> Relation:
+    if {relation.names[i] for i in relation.key_indexes} == set(key) or not set(key) <= set(relation.names):
+        return relation
+    return replace(relation, columns=tuple(replace(column, is_key=column.name in key) for column in relation.columns))
 
 
 def landed_column(definition: ColumnDefinition) -> LandedColumn:

@@ -23,6 +23,7 @@ def repair(database: SourceDatabase, warehouse_dsn: str) -> Position:
         position = database.slot_position()
         reach("repair.after_slot")
         sink.begin_epoch(position, "repair", database.snapshot())
+        sink.remember(database.tables())
     finally:
         sink.close()
     return position

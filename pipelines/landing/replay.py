@@ -80,7 +80,7 @@ def _replay_key(connection: Connection, mirrors: Mirrors, waiting: ParkedKey) ->
         version = Version([], parse_lsn(lsn), seq, op == "d", committed_at, False)
         try:
             with connection.transaction():
-                _apply(connection, mirrors, schema, table, after, version)
+                _apply(connection, mirrors, schema, table, after, version, read=op == "r")
                 connection.execute("delete from log.parked where parked_id = %s", [parked_id])
                 connection.execute(
                     "insert into log.queue (consumer, batch_id) select name, %s from log.consumer"
@@ -99,7 +99,14 @@ def _replay_key(connection: Connection, mirrors: Mirrors, waiting: ParkedKey) ->
 
 
 def _apply(
-    connection: Connection, mirrors: Mirrors, schema: str, table: str, image: dict[str, Any], version: Version
+    connection: Connection,
+    mirrors: Mirrors,
+    schema: str,
+    table: str,
+    image: dict[str, Any],
+    version: Version,
+    *,
+    read: bool,
 ) -> None:
     """Writes one parked version under the columns that the mirror has by now."""
     mirror = mirrors.named(schema, table)
@@ -114,4 +121,4 @@ def _apply(
     assert plan is not None, "a parked change has a key"
     version.values = values
     raw = psycopg.RawCursor(connection)
-    plan.write(lambda statement, parameters: raw.execute(statement.encode(), parameters), [version])
+    plan.write(lambda statement, parameters: raw.execute(statement.encode(), parameters), [version], read=read)

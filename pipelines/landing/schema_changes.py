@@ -7,6 +7,7 @@ recorded in ``log.schema_change.problems``: a view that no longer compiles, a ty
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -16,11 +17,13 @@ import psycopg
 from cdc.catalogue import TableDefinition
 from cdc.events import ColumnDefinition, SchemaChange
 from cdc.failpoints import reach
+from cdc.polling import UNPUBLISHED
 from cdc.positions import format_lsn
 from pipelines.landing.errors import is_refusal
 from pipelines.landing.mirrors import Connection, LandedColumn, Mirror, Mirrors, landed_column
 from pipelines.landing.text import timestamp_text
-from warehouse.mirror import literal, qualified, quote, truncate_sql
+from warehouse import policies
+from warehouse.mirror import REREAD, literal, qualified, quote, set_aside, truncate_sql
 from warehouse.views import put_back, take_down
 
 
@@ -41,21 +44,49 @@ def apply_schema_change(
     mirrors.forget_plans()
     mirror = mirrors.by_relid(change.relid)
     if change.rewrites and mirror is not None:
-        request_reread(connection, mirrors.source, epoch, mirror, change.lsn, change.seq)
+        request_reread(connection, epoch, mirrors.source, mirror, change)
+    if change.description is not None:
+        remember(connection, mirrors.source, {change.relid: change.description})
+    elif change.after is None or change.command == UNPUBLISHED:
+        forget(connection, mirrors.source, change.relid)
     _record(connection, mirrors.source, epoch, change, committed_at, problems)
     reach("ddl.after")
 
 
-def request_reread(connection: Connection, source: str, epoch: int, mirror: Mirror, lsn: int, seq: int) -> None:
-    """Asks for the table to be read again, its rows stamped with this position. Covers earlier requests."""
+def request_reread(connection: Connection, epoch: int, source: str, mirror: Mirror, change: SchemaChange) -> None:
+    """Asks for the table to be read again, its rows stamped with the change's position. Covers earlier requests."""
     connection.execute(
         "delete from log.snapshot where source = %s and relid = %s and purpose = 'reread' and finished_at is null",
         [source, mirror.relid],
     )
     connection.execute(
-        "insert into log.snapshot (source, epoch, purpose, relid, stamp_lsn, stamp_seq)"
-        " values (%s, %s, 'reread', %s, %s, %s) on conflict do nothing",
-        [source, epoch, mirror.relid, format_lsn(lsn), seq],
+        "insert into log.snapshot (source, epoch, purpose, relid, stamp_lsn, stamp_seq, after_writers)"
+        " values (%s, %s, 'reread', %s, %s, %s, %s) on conflict do nothing",
+        [source, epoch, mirror.relid, format_lsn(change.lsn), change.seq, change.polled],
+    )
+
+
+def known_tables(connection: Connection, source: str) -> dict[int, Mapping[str, Any]]:
+    """What ``remember`` keeps: relation id → description."""
+    return dict(
+        connection.execute("select relid, description from log.source_table where source = %s", [source]).fetchall()
+    )
+
+
+def remember(connection: Connection, source: str, tables: Mapping[int, Mapping[str, Any]]) -> None:
+    """Keeps descriptions of tables as the source's catalogue gave them (``cdc.polling``)."""
+    for relid, description in tables.items():
+        connection.execute(
+            "insert into log.source_table (source, relid, description) values (%s, %s, %s)"
+            " on conflict (source, relid) do update set description = excluded.description",
+            [source, relid, orjson.dumps(description).decode()],
+        )
+
+
+def forget(connection: Connection, source: str, relid: int | None = None) -> None:
+    """Forgets the description of one table, or of all."""
+    connection.execute(
+        "delete from log.source_table where source = %s and relid = coalesce(%s, relid)", [source, relid]
     )
 
 
@@ -96,7 +127,54 @@ def _follow_table(
         mirrors.rename(mirror, schema, table)
     _follow_columns(connection, mirrors, mirror, columns, problems)
     if key and set(key) != set(mirror.key):
-        _change_key(connection, mirror, key)
+        try:
+            with connection.transaction():
+                _change_key(connection, mirror, key)
+        except psycopg.Error as error:
+            if not is_refusal(error):
+                raise
+            # Rows may have no value for it yet, until the table was read again: settle_key tries once more then.
+            problems.append({"mirror": f"{schema}.{table}", "key": ", ".join(key), "reason": str(error).strip()})
+
+
+def settle_key(connection: Connection, mirrors: Mirrors, relid: int, stamp_lsn: int) -> None:
+    """Once a table was read (again): gives its mirror the primary key that its rows could not take before.
+
+    Rows from before the stamp that the read did not find, and that have no value for the key or the key of one that it
+    did find, are gone from the source: their deletion is on its way, and will find another place.
+    """
+    mirror = mirrors.by_relid(relid)
+    known = connection.execute(
+        "select array(select jsonb_array_elements_text(description -> 'key')) from log.source_table"
+        " where source = %s and relid = %s",
+        [mirrors.source, relid],
+    ).fetchone()
+    if mirror is None or known is None or not known[0] or set(known[0]) == set(mirror.key):
+        return
+    if not set(known[0]) <= mirror.columns.keys():
+        return
+    try:
+        with connection.transaction():
+            table, before = qualified(mirror.schema, mirror.table), "({0}._lsn, {0}._seq) < (%(lsn)s, %(seq)s)"
+            absent = " or ".join(f"m.{quote(name)} is null" for name in known[0])
+            same = " and ".join(f"found.{quote(name)} = m.{quote(name)}" for name in known[0])
+            connection.execute(
+                f"delete from {table} m where {before.format('m')} and ({absent}"
+                f" or exists (select from {table} found where {same} and not {before.format('found')}))".encode(),
+                {"lsn": format_lsn(stamp_lsn), "seq": REREAD},
+            )
+            _change_key(connection, mirror, tuple(known[0]))
+    except psycopg.Error as error:
+        if not is_refusal(error):
+            raise
+        return
+    mirrors.forget_plans()
+    connection.execute(
+        "update log.schema_change set problems = (select coalesce(jsonb_agg(problem), '[]')"
+        " from jsonb_array_elements(problems) problem where not problem ? 'key')"
+        " where source = %s and relid = %s and problems <> '[]'",
+        [mirrors.source, relid],
+    )
 
 
 def _drop(connection: Connection, mirrors: Mirrors, mirror: Mirror, change: SchemaChange, committed_at: int) -> None:
@@ -159,7 +237,7 @@ def _follow_columns(
                 if present.dropped:
                     _retype(connection, mirrors, mirror, present.name, column, problems, keep_values=False)
                     continue
-                mirrors.rename_column(mirror, present.name, f"{present.name}__{present.attnum}")
+                mirrors.rename_column(mirror, present.name, set_aside(present.name, present.attnum))
                 present = None
         if present is None:
             mirrors.add_column(mirror, column)
@@ -167,7 +245,7 @@ def _follow_columns(
         if present.name != column.name:
             occupant = mirror.columns.get(column.name)
             if occupant is not None:
-                mirrors.rename_column(mirror, occupant.name, f"{occupant.name}__{occupant.attnum or 'old'}")
+                mirrors.rename_column(mirror, occupant.name, set_aside(occupant.name, occupant.attnum or "old"))
             mirrors.rename_column(mirror, present.name, column.name)
         if present.type_name != column.type_name:
             _retype(connection, mirrors, mirror, column.name, column, problems, keep_values=True)
@@ -194,13 +272,14 @@ def _retype(
     *,
     keep_values: bool,
 ) -> None:
-    """Changes a column's type, its dependent views taken down meanwhile.
+    """Changes a column's type; views that depend on the table, and policies that read the column, are down meanwhile.
 
     A value that the new type cannot hold becomes NULL: the source converted it in a way only the source knows, and the
     re-read that follows brings what it made of it.
     """
     table = qualified(mirror.schema, mirror.table)
     views = take_down(connection, table)
+    readers = policies.take_down(connection, table, name)
     reach("ddl.views_down")
     alter = f"alter table {table} alter column {quote(name)} type {column.type_name} using "
     if keep_values:
@@ -219,6 +298,7 @@ def _retype(
         connection.execute(f"{alter}null::{column.type_name}".encode())
         connection.execute(f"comment on column {table}.{quote(name)} is null".encode())
     mirrors.record(mirror, column)
+    problems.extend(asdict(lost) for lost in policies.put_back(connection, readers))
     problems.extend(asdict(lost) for lost in put_back(connection, views))
 
 

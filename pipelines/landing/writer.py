@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 
-from cdc.events import ChangeEvent, Relation, Value
-from pipelines.landing.compaction import Half, Key, TableChanges, Version, filled, halves
+from cdc.events import UNCHANGED, ChangeEvent, Relation, Value
+from pipelines.landing.compaction import Half, Key, TableChanges, Version, filled, halves, rekeyed
 from pipelines.landing.errors import is_refusal
 from pipelines.landing.mirrors import Connection, Mirrors, Plan
 from pipelines.landing.parking import Parked
@@ -20,14 +20,16 @@ class MirrorWriter:
 
     ``careful`` is the way after the warehouse refused something: every statement in a savepoint, halved until the
     refused keys are found; those are parked from their first refused change on, everything else is applied.
+    ``read``: the changes are rows that were read from their tables.
     """
 
-    def __init__(self, connection: Connection, mirrors: Mirrors, parked: Parked, *, careful: bool) -> None:
+    def __init__(self, connection: Connection, mirrors: Mirrors, parked: Parked, *, careful: bool, read: bool) -> None:
         self._connection = connection
         self._raw = psycopg.RawCursor(connection)
         self._mirrors = mirrors
         self._parked = parked
         self._careful = careful
+        self._read = read
         self._tables: dict[int, tuple[Plan, TableChanges] | None] = {}
         self._history: dict[tuple[int, Key], list[Half]] = {}
 
@@ -47,6 +49,14 @@ class MirrorWriter:
         if target is None:
             return
         plan, changes = target
+        if plan.relation is not relation:
+            keyed = rekeyed(event, plan.relation)
+            if keyed is None:
+                own = halves(event, committed_at, lambda _: [UNCHANGED] * len(relation.columns))
+                for half in own:
+                    self._parked.park(half, f"the mirror's key is {', '.join(plan.mirror.key)}, which was not sent")
+                return
+            event, relation = keyed, plan.relation
         refused = self._parked.keys(relation)
         if event.op == "t":
             if self._careful:
@@ -57,6 +67,10 @@ class MirrorWriter:
                 self._parked.park(_deletion(event, key, committed_at), "follows a parked change of this key")
             return
         if not event.key:
+            return
+        if event.op in "cr" and event.after is not None and not refused and not self._careful:
+            # A whole row with nothing before it to look after: all of a snapshot, which takes 5 % less time this way.
+            changes.versions[event.key] = Version(event.after, event.lsn, event.seq, False, committed_at, False)
             return
         for half in halves(event, committed_at, lambda key: self._present_values(plan, changes, key)):
             if half.key in refused:
@@ -73,7 +87,7 @@ class MirrorWriter:
                 self._flush()
                 break
         plan = self._mirrors.plan(relation)
-        target = None if plan is None else (plan, TableChanges(relation))
+        target = None if plan is None else (plan, TableChanges(plan.relation))
         self._tables[id(relation)] = target
         return target
 
@@ -96,7 +110,7 @@ class MirrorWriter:
                 for plan, changes in targets:
                     for truncation in changes.truncations:
                         plan.truncate(self._execute, truncation)
-                    plan.write(self._execute, changes.versions.values())
+                    plan.write(self._execute, changes.versions.values(), read=self._read)
         self._tables.clear()
         self._history.clear()
 
@@ -113,7 +127,7 @@ class MirrorWriter:
             return
         try:
             with self._connection.transaction():
-                plan.write(self._execute, [version for _, version in entries])
+                plan.write(self._execute, [version for _, version in entries], read=self._read)
         except psycopg.Error as error:
             if not is_refusal(error):
                 raise
@@ -133,7 +147,7 @@ class MirrorWriter:
                 try:
                     if not final:
                         with self._connection.transaction():
-                            plan.write(self._execute, [half.version])
+                            plan.write(self._execute, [half.version], read=self._read)
                         continue
                     reason = _words(last_error)
                 except psycopg.Error as error:

@@ -7,12 +7,14 @@ transaction sees, and a later batch that changes it, or moves a row away from it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import psycopg
 
 from cdc.failpoints import reach
+from pipelines import tracing
 from pipelines.landing.text import array_literal
 from pipelines.refresh.errors import MartsMissing, is_of_data, is_of_model
 from pipelines.refresh.parking import WHOLE_MODEL, Parked
@@ -29,6 +31,9 @@ GROUP_CHANGES: Final = 20_000
 BY_KEYS: Final = "set enable_seqscan = off"
 """Of the lane's session: whatever the planner guesses of a batch's size, it goes through indexes. A recursive query is
 guessed ten times too large, which would read small tables whole and then, as they grow, still read them whole."""
+
+BY_KEYS_AGAIN: Final = "set local enable_seqscan = off"
+"""After a rebuild in place, for the models that follow in the same transaction."""
 
 
 @dataclass(slots=True)
@@ -77,9 +82,11 @@ class Lane:
     def run_pass(self) -> Pass:
         """One group of batches, as one transaction. Raises MartsMissing; other errors of psycopg may be tried again."""
         done = Pass()
-        with self._connection.transaction():
+        with ExitStack() as traced, self._connection.transaction():
             self._lock_models()
             batches = self._claim()
+            parents = tracing.parents_of_batches(self._connection, batches)
+            traced.enter_context(tracing.spans("refresh", parents, batches=len(batches)))
             reach("refresh.claimed")
             claim = self._read_claim(batches)
             parked = Parked(self._connection)
@@ -195,10 +202,12 @@ class Lane:
         anew. Where a bad row prevents it, every known key is refreshed by itself, so that only the bad one is left
         out; that is all there is to do if the rebuild was only for many keys, else the model waits for another try.
         """
+        self._connection.execute("set local enable_seqscan = on")
         try:
-            self._connection.execute("set local enable_seqscan = on")
             self._write(model, model.delete_all, model.insert_all, [])
         except psycopg.Error as error:
+            if self._connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
+                self._connection.execute(BY_KEYS_AGAIN)
             self._park_model_or_raise(model, error, parked, done)
             if not is_of_data(error):
                 return False
@@ -206,6 +215,7 @@ class Lane:
                 parked.park(model.name, WHOLE_MODEL, error)
             keys = self._touched(model, claim, None) | parked.keys(model.name) | self._standing(model)
             return self._refresh_chunks(model, sorted(keys), parked, done)
+        self._connection.execute(BY_KEYS_AGAIN)
         done.rebuilt.append(model.name)
         return parked.heal(model.name, None)
 

@@ -12,11 +12,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import Client
 
-from bi import warehouse
 from bi.schema import Account360
 from tests.marts import ACME, ACME_EAST, GLOBEX, NORTH, PERSON, SOUTH, Marts, order
 from tests.mirror import Connection, Stream, delete, put
 from tests.readers import Person, person
+from warehouse import asking
 
 
 def document(who: Person, account: object = ACME) -> dict[str, Any]:
@@ -87,7 +87,8 @@ def test_a_change_belongs_to_the_message_before_it(alice: Person, stream: Stream
     )
     owner.execute(
         "insert into log.transactions (source, epoch, xid, seq, lsn, committed_at, actor_name, command, content)"
-        " select source, epoch, xid, 1, lsn, committed_at, 'Bot', 'second', '{}' from log.transactions"
+        # Written between the two changes, whose LSNs are the message's plus 1 and plus 2.
+        " select source, epoch, xid, 1, lsn + 2, committed_at, 'Bot', 'second', '{}' from log.transactions"
     )
     second, first, *_ = document(alice)["timeline"]
     assert (first["command"], first["fields"]["industry"]["after"]) == ("first", "A")
@@ -182,7 +183,7 @@ def test_claims_end_with_their_request(alice: Person, charlie: Person) -> None:
     """One connection serves both; neither inherits the other's rows."""
     assert alice.get(ACME).status_code == 200
     assert charlie.get(ACME).status_code == 404
-    row = warehouse._local.connection.execute("select current_setting('headwater.claims', true)").fetchone()
+    row = asking._local.connection.execute("select current_setting('headwater.claims', true)").fetchone()
     assert row[0] in (None, "")
 
 

@@ -20,7 +20,7 @@ from cdc.slots import create_slot, drop_slot
 from cdc.sources.slot import Limits, SlotSource
 from headwater.embedded.postgres import Cluster
 
-DEADLINE = 20.0
+DEADLINE = 90.0
 _numbers = itertools.count(1)
 
 

@@ -1,4 +1,4 @@
-"""Writes pgoutput messages (protocol 1), so that the decoder can be asked to read any of them back."""
+"""Writes pgoutput messages (protocol 1, and what 2 adds to it), for the decoder to read back."""
 
 from __future__ import annotations
 
@@ -70,3 +70,28 @@ def type_(oid: int, schema: str, name: str) -> bytes:
 
 def origin(lsn: int, name: str) -> bytes:
     return pack(">cQ", b"O", lsn) + name.encode() + b"\0"
+
+
+def columns(*names: str) -> list[Column]:
+    """Columns of type text, the first one the key."""
+    return [Column(name, 25, -1, number == 0) for number, name in enumerate(names)]
+
+
+def stream_start(xid: int, *, first: bool) -> bytes:
+    return pack(">cIB", b"S", xid, int(first))
+
+
+def stream_stop() -> bytes:
+    return b"E"
+
+
+def stream_commit(xid: int, commit_lsn: int, end_lsn: int, committed_at: int) -> bytes:
+    return pack(">cI", b"c", xid) + commit(commit_lsn, end_lsn, committed_at)[1:]
+
+
+def stream_abort(xid: int, subxid: int) -> bytes:
+    return pack(">cII", b"A", xid, subxid)
+
+
+def in_stream(message: bytes, xid: int) -> bytes:
+    return message[:1] + pack(">I", xid) + message[1:]

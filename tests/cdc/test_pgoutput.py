@@ -27,7 +27,7 @@ NOW = 1_790_000_000_000_000
 
 def decoder_for(table: list[Column], identity: str = "f", xid: int = XID) -> Decoder:
     key = tuple(column.name for column in table if column.is_key)
-    decoder = Decoder("test", lambda relid, lsn: key, xid_reference=XID)
+    decoder = Decoder("test", lambda relid, lsn, columns: key, xid_reference=XID)
     decoder.begin(encoder.begin(xid, 900, NOW))
     decoder.decode(encoder.relation(42, "sales", "Order", identity, table), 0, [])
     return decoder
@@ -98,7 +98,7 @@ def test_an_old_image_of_the_key_alone_leaves_the_rest_unchanged() -> None:
 @given(st.integers(min_value=0, max_value=2**31 - 1), st.booleans())
 def test_transaction_ids_are_widened_to_the_nearest(distance: int, later: bool) -> None:
     wide = XID + distance if later else XID - distance
-    decoder = Decoder("test", lambda relid, lsn: (), xid_reference=XID)
+    decoder = Decoder("test", lambda relid, lsn, columns: (), xid_reference=XID)
     assert decoder.begin(encoder.begin(wide, 1, NOW)).xid == wide
 
 
@@ -125,7 +125,7 @@ def test_a_truncate_of_several_tables_is_one_event_each() -> None:
 
 
 def test_a_key_that_is_not_among_the_columns_is_refused() -> None:
-    decoder = Decoder("test", lambda relid, lsn: ("number",), xid_reference=XID)
+    decoder = Decoder("test", lambda relid, lsn, columns: ("number",), xid_reference=XID)
     decoder.begin(encoder.begin(XID, 900, NOW))
     decoder.decode(encoder.relation(42, "sales", "order", "f", [Column("id", 23, -1, True)]), 0, [])
     with pytest.raises(DecodeError, match=r"sales\.order.*number"):
@@ -203,9 +203,9 @@ def test_a_whole_transaction_reads_back(drawn: list[tuple[list[Column], list[lis
         frames.append((0, encoder.relation(relid, "s", "t", "d", table)))
         frames.append((100 + relid, encoder.insert(relid, new)))
     frames.append((600, encoder.commit(500, 600, NOW)))
-    transaction = Decoder("test", lambda relid, lsn: (), xid_reference=XID).transaction(frames)
+    transaction = Decoder("test", lambda relid, lsn, columns: (), xid_reference=XID).transaction(frames)
     assert (transaction.xid, transaction.commit_lsn, transaction.end_lsn) == (XID, 500, 600)
     assert transaction.committed_at == NOW
     assert [item.after for item in transaction.items if isinstance(item, ChangeEvent)] == [row for _, (row,) in drawn]
     with pytest.raises(DecodeError, match="no Commit"):
-        Decoder("test", lambda relid, lsn: (), xid_reference=XID).transaction(frames[:-1])
+        Decoder("test", lambda relid, lsn, columns: (), xid_reference=XID).transaction(frames[:-1])

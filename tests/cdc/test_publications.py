@@ -53,3 +53,14 @@ def test_what_a_publication_streams_is_set_and_changed(database: Database) -> No
     assert not ensure_publication(connection, "p", ["public.a"], operations=["insert"])
     assert ensure_publication(connection, "p", ["public.a"])
     assert connection.execute(streamed).fetchone() == (True, True, True, True)
+
+
+def test_a_column_that_the_mirror_has_for_itself_is_refused_by_name(database: Database) -> None:
+    database.run(
+        'create table taken (id int primary key, "_lsn" text, _deleted bool)', "create table good (id int primary key)"
+    )
+    with pytest.raises(NotPublishable, match=r"public\.taken: its mirror has columns of its own called _deleted, _lsn"):
+        ensure_publication(
+            database.connect(), "p", ["public.good", "public.taken"], reserved=["_lsn", "_seq", "_deleted"]
+        )
+    assert ensure_publication(database.connect(), "p", ["public.good"], reserved=["_lsn", "_seq", "_deleted"])

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from cdc.ddl import install, is_installed
+from cdc.ddl import install, is_installed, remove
+from cdc.errors import TriggerForbidden
 from cdc.events import ChangeEvent, Item, SchemaChange
 from tests.cdc.database import Database, items_of, read_until, schema_changes
 
@@ -277,3 +278,25 @@ def test_an_owner_without_superuser_rights_is_watched_and_cannot_touch_the_shado
         watched.run(f"set role {role}; select headwater_ddl.observe(array[1]::oid[], 'x')")
     assert names(only(stream(watched)))[1] == ["id", "name", "price", "note"]
     watched.run(f"drop owned by {role}", f"drop role {role}")
+
+
+def test_a_role_that_may_not_install_the_trigger_is_told_what_follows(database: Database) -> None:
+    role = f"tenant_{database.name}"
+    database.run(f"create role {role}", f"grant create on database {database.name} to {role}")
+    with database.connect() as connection:
+        connection.execute(f"set role {role}".encode())
+        with pytest.raises(TriggerForbidden, match=r"forbids the schema-change trigger .* polling its catalogue"):
+            install(connection)
+        connection.execute("reset role")
+        assert not is_installed(connection)
+        assert connection.execute("select to_regnamespace('headwater_ddl')").fetchone() == (None,), "nothing is left"
+    database.run(f"drop owned by {role}", f"drop role {role}")
+
+
+def test_the_trigger_is_taken_away_whole(watched: Database) -> None:
+    with watched.connect() as connection:
+        remove(connection)
+        remove(connection)
+        assert not is_installed(connection)
+    watched.run("alter table item add column unseen int")
+    assert schema_changes(stream(watched)) == []

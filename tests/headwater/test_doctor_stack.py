@@ -48,6 +48,20 @@ def test_a_healthy_system_has_no_findings(stack: Stack) -> None:
     assert "✗" not in done.stdout
 
 
+def test_a_standby_that_everything_waits_for_is_named(stack: Stack) -> None:
+    with psycopg.connect(stack.config.url(stack.config.oltp, "headwater", "postgres"), autocommit=True) as oltp:
+        oltp.execute("alter system set synchronized_standby_slots = 'standby_1, standby_2'")
+        oltp.execute("select pg_reload_conf()")
+        try:
+            found = eventually(finds(stack, "standbys"))
+        finally:
+            oltp.execute("alter system reset synchronized_standby_slots")
+            oltp.execute("select pg_reload_conf()")
+    assert [("standby_1" in one.what, "standby_2" in one.what) for one in found] == [(True, False), (False, True)]
+    assert all("synchronized_standby_slots" in one.command for one in found)
+    eventually(lambda: not findings(stack), timeout=60)
+
+
 def test_a_lost_slot_is_found_and_its_repair_loses_nothing(stack: Stack) -> None:
     token = stack.token()
     names = {"landing": "hw_landing", "dispatch": "hw_dispatch"}
@@ -75,12 +89,31 @@ def test_a_lost_slot_is_found_and_its_repair_loses_nothing(stack: Stack) -> None
     eventually(lambda: stack.call("GET", f"/api/finance/account-profiles/{key}", token=token)[0] == 200)
 
 
+def test_landing_that_stands_still_without_an_error_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    eventually(lambda: "streaming" in {sink.get("state") for sink in stack.status()["sinks"]}, what="landing to stream")
+    landing = stack.pid("landing")
+    assert landing is not None
+    with stopped(landing), monkeypatch.context() as soon:
+        soon.setattr(stream, "BEHIND_SECONDS", 3.0)
+        body = {"name": "Waits to be landed", "account_type": "Customer"}
+        assert stack.call("POST", "/api/contacts/accounts", body, token=stack.token())[0] == 201
+        (found,) = eventually(finds(stack, "behind"), 60)
+    assert "Landing of headwater streams, but is " in found.what
+    assert f"kill {landing}, and it begins again" in found.command
+
+
 def test_repairing_what_is_whole_changes_nothing(stack: Stack) -> None:
-    said = stack.run("repair", "headwater").stdout.splitlines()
-    assert said == ["landing of headwater has no gap.", "dispatch of headwater has no gap."]
-    refused = stack.run("repair", "nowhere", check=False)
+    for sources in (["headwater"], ["all"], ["headwater", "headwater"]):
+        said = stack.run("repair", *sources).stdout.splitlines()
+        assert said == ["landing of headwater has no gap.", "dispatch of headwater has no gap."]
+
+
+@pytest.mark.parametrize("sources", [["nowhere"], ["headwater", "nowhere"], ["nowhere", "all"], ["nowhere", "lake"]])
+def test_a_source_that_is_not_there_is_named_and_no_other_is_repaired(stack: Stack, sources: list[str]) -> None:
+    refused = stack.run("repair", "--force", *sources, check=False)
     assert refused.returncode == 1
-    assert "there is no source 'nowhere'; there are headwater" in refused.stderr
+    assert "there is no source 'nowhere'; there are headwater. Nothing was repaired." in refused.stderr
+    assert refused.stdout == ""
 
 
 def test_parked_and_malformed_events_are_found_listed_and_replayed(stack: Stack) -> None:
@@ -141,7 +174,8 @@ def test_a_database_that_gives_no_answer(stack: Stack) -> None:
     with stopped(pid):
         found = findings(stack)
     assert "PostgreSQL (oltp) takes no connection" in found["postgres"][0].what
-    assert any("sources" in one.what for one in found["databases"])
+    assert any(one.what.startswith("source headwater:") for one in found["databases"])
+    assert "slots" not in found, "nobody can say that they are gone"
 
 
 def test_a_port_taken_under_a_running_system(stack: Stack) -> None:
@@ -179,3 +213,16 @@ def test_a_database_role_whose_password_was_changed(stack: Stack) -> None:
         finally:
             password = config.passwords["wh_owner"]
             warehouse.execute(sql.SQL("alter role wh_owner password {}").format(password))
+
+
+def test_polled_schema_changes_are_named_and_the_command_installs_the_trigger(stack: Stack) -> None:
+    with psycopg.connect(stack.config.url(stack.config.oltp, "headwater", "postgres"), autocommit=True) as oltp:
+        oltp.execute("drop event trigger headwater_ddl_command")
+    stack.kill("landing")
+    (finding,) = eventually(finds(stack, "schema_changes"), timeout=60)
+    assert finding.command.startswith("headwater prepare databases")
+    assert "polling its catalogue, the weaker mode" in finding.what
+    assert "schema changes polled" in stack.run("status").stdout
+    stack.run("prepare", "databases")
+    stack.kill("landing")
+    eventually(lambda: not finds(stack, "schema_changes")(), timeout=60)

@@ -40,7 +40,7 @@ def listen(port: int = 0) -> socket.socket:
 def test_ports_are_remembered_while_they_are_free(home: Home) -> None:
     first, said = installation.open_or_create(home)
     assert said == []
-    assert len(set(ports.of(first).values())) == 3
+    assert len(set(ports.of(first).values())) == 4
     again, said = installation.open_or_create(home)
     assert again == first
     assert said == []
@@ -66,7 +66,7 @@ def test_a_chosen_port_is_nobody_elses_before_anything_listens_on_it(home: Home)
     assert not theirs.claim(settings.web_port)
     moved, said = installation.open_or_create(home, theirs)
     assert not set(ports.of(moved).values()) & set(ports.of(settings).values())
-    assert len(said) == 3
+    assert len(said) == 4
     mine.release()
     assert theirs.claim(settings.web_port)
     theirs.release()

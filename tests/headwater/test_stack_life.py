@@ -69,7 +69,7 @@ def test_stopping_is_ordered_complete_and_repeatable(stack: Stack) -> None:
     assert "Headwater is stopped." in stack.down()
     log = stack.home.log("supervisor").read_text().splitlines()
     order = [line.split("stopping: stopping ")[1] for line in log if "stopping: " in line][-4:]
-    assert order == ["web", "jobs, dispatch", "landing, refresh", "warehouse, oltp"]
+    assert order == ["web", "jobs, dispatch", "landing, refresh, search, lake", "warehouse, oltp"]
     assert not remains(stack.home)
     assert "does not run" in stack.down()
     status = stack.run("status", "--json", check=False)

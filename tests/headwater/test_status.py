@@ -18,6 +18,8 @@ PROCESS = {
     "uptime_seconds": float | None,
     "restarts": int,
     "last_exit": str,
+    "last_end": float | None,
+    "since": float | None,
     "heartbeat": dict | None,
 }
 
@@ -30,19 +32,34 @@ def test_status_for_scripts_keeps_its_shape(stack: Stack) -> None:
         "state",
         "stage",
         "ports",
+        "links",
         "memory_bytes",
         "processes",
         "sources",
         "sinks",
         "deliveries",
+        "search",
         "parked",
+        "splits",
+        "migration",
         "problems",
     ]
     assert report["state"] == "running"
     assert report["problems"] == []
-    assert set(report["ports"]) == {"web", "oltp", "warehouse"}
+    assert set(report["ports"]) == {"web", "oltp", "warehouse", "dagster"}
     names = [row["name"] for row in report["processes"]]
-    assert names == ["supervisor", "oltp", "warehouse", "web", "landing", "dispatch", "jobs", "refresh"]
+    assert names == [
+        "supervisor",
+        "oltp",
+        "warehouse",
+        "web",
+        "landing",
+        "dispatch",
+        "jobs",
+        "search",
+        "lake",
+        "refresh",
+    ]
     for row in report["processes"]:
         assert list(row) == list(PROCESS)
         for key, kind in PROCESS.items():
@@ -57,7 +74,7 @@ def test_status_for_scripts_keeps_its_shape(stack: Stack) -> None:
     assert landing["lag_seconds"] >= 0
     refresh = next(row for row in report["sinks"] if row["sink"] == "refresh")
     assert refresh["pending"] >= 0
-    assert report["parked"] == {"changes": 0, "keys": 0, "events": 0, "malformed": 0}
+    assert report["parked"] == {"changes": 0, "records": 0, "keys": 0, "events": 0, "malformed": 0}
 
 
 def test_status_for_people_names_every_process(stack: Stack) -> None:

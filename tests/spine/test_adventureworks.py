@@ -41,12 +41,6 @@ def stack(files: Path) -> Iterator[Stack]:
         made.close()
 
 
-@pytest.fixture(scope="module")
-def warehouse(stack: Stack) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    with psycopg.connect(stack.config.warehouse_url("postgres"), autocommit=True) as connection:
-        yield connection
-
-
 def kill_in_the_middle(stack: Stack, files: Path) -> None:
     """SIGKILL to the importer once some orders are committed."""
     importer = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import threading
 import time
 import uuid
@@ -49,6 +50,15 @@ class Clients:
             thread.join(PATIENCE + 30)
         if self.failures:
             raise self.failures[0]
+
+    def describe(self) -> str:
+        """What the load is doing, for whoever waits for its effects."""
+        alive = sum(thread.is_alive() for thread in self._threads)
+        failed = "".join(f"; a client failed: {failure!r}" for failure in self.failures[:1])
+        return (
+            f"{alive} of {len(self._threads)} clients write, {self.ledger.acknowledged} writes acknowledged,"
+            f" refused {dict(self.ledger.refusals.most_common(3))}{failed}"
+        )
 
     @property
     def stopping(self) -> bool:
@@ -164,12 +174,11 @@ class Client:
                 found: dict[str, Any] = answer.json()
                 return found
             if answer is not None and answer.status_code == 401:
-                self.fleet.ledger.refuse("401", answer.json().get("detail", ""))
+                self.fleet.ledger.refuse("401", words(answer, "detail"))
                 self.renew()
-                continue
-            if answer is not None and answer.status_code < 500:
+            elif answer is not None and answer.status_code < 500:
                 write.refused = f"{answer.status_code} {answer.text[:200]}"
-                self.fleet.ledger.refuse(f"{answer.status_code} {kind}", answer.json().get("title", ""))
+                self.fleet.ledger.refuse(f"{answer.status_code} {kind}", words(answer, "title"))
                 return None
             if self.fleet.stopping:
                 deadline = deadline or time.monotonic() + PATIENCE
@@ -181,7 +190,7 @@ class Client:
         """A new token, which takes identity's database: as long as that is down, the old one."""
         try:
             self.fleet.bearer(renew=True)
-        except AssertionError:
+        except (AssertionError, subprocess.TimeoutExpired):
             time.sleep(0.2)
 
     def attempt(self, write: Write, path: str, body: dict[str, Any], key: str) -> httpx.Response | None:
@@ -195,3 +204,11 @@ class Client:
             )
         except httpx.HTTPError:
             return None
+
+
+def words(answer: httpx.Response, name: str) -> str:
+    """A member of a problem's body; of an answer that is none, its first line."""
+    try:
+        return str(answer.json().get(name, ""))
+    except ValueError:
+        return (answer.text.splitlines() or [""])[0][:80]

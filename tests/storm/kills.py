@@ -5,16 +5,34 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headwater import proc
+from headwater import proc, workers
+from headwater.dagster.processes import PARTS
+from headwater.state import read_json
+from tests.dagster import Dagster
 from tests.stack import Stack, eventually
 
-WORKERS = ("web", "landing", "dispatch", "jobs", "refresh")
+WORKERS = ("web", *workers.WORKERS)
+"""Whatever ``headwater work`` can run is killed, a new worker too; its points and what it reads are verified."""
+
 CLUSTERS = ("oltp", "warehouse")
+
+
+def part(name: str) -> str:
+    """What a process within Dagster is called here: its keeper starts it again, not the supervisor."""
+    return f"dagster's {name}"
+
+
+DAGSTER = ("dagster", *map(part, PARTS))
+START_TIMEOUT = 180.0
+"""Seconds for anything that was killed to run again: Dagster imports for long, at a low priority."""
+
 POINT_TIMEOUT = 90.0
 """Seconds in which ordinary load passes any point, restarts of whatever died before included."""
 
@@ -31,18 +49,29 @@ class Killer:
     random: random.Random
     points: Counter[str] = field(default_factory=Counter)
     processes: Counter[str] = field(default_factory=Counter)
+    load: Callable[[], str] = lambda: "no load"
 
     def at_point(self, point: str) -> None:
         """Arms a point that the load passes, and waits until a process died there."""
         while True:
             before = eventually(self.everybody, 60, "everybody runs")
             self.arm(point)
-            eventually(lambda: not (self.armed / point).exists(), POINT_TIMEOUT, f"no process passed {point}")
+            self.await_passage(point)
             name = eventually(lambda before=before: self.changed(before), 30, f"somebody died at {point}")
             self.points[f"{point} ({name})"] += 1
             self.recover()
             if name == "web" or not point.startswith(COMMANDS):
                 return
+
+    def await_passage(self, point: str) -> None:
+        """Until a process died at the point; where none does, says what every process and the load are doing."""
+        deadline = time.monotonic() + POINT_TIMEOUT
+        while (self.armed / point).exists():
+            if time.monotonic() > deadline:
+                beats = {name: read_json(self.stack.home.heartbeat(name)) for name in WORKERS}
+                told = "\n".join(f"  {name}: {beat.get('error') or beat}" for name, beat in beats.items())
+                raise AssertionError(f"no process passed {point} in {POINT_TIMEOUT:.0f} s; {self.load()}\n{told}")
+            time.sleep(0.05)
 
     def everybody(self) -> dict[str, int] | None:
         """The process ids of all workers and clusters; None while one is down."""
@@ -82,8 +111,11 @@ class Killer:
         self.up()
 
     def at_random(self) -> str:
-        """SIGKILL to one process: a worker, a server's postmaster, one of its backends, or the supervisor."""
-        name = self.random.choice((*WORKERS, *WORKERS, *CLUSTERS, *(f"backend of {c}" for c in CLUSTERS), "supervisor"))
+        """SIGKILL to one process: a worker, a server's postmaster, one of its backends, one of Dagster's, or the
+        supervisor."""
+        backends = (f"backend of {cluster}" for cluster in CLUSTERS)
+        dagster = self.random.choice(DAGSTER)
+        name = self.random.choice((*WORKERS, *WORKERS, *CLUSTERS, *backends, dagster, "supervisor"))
         self.kill(name)
         if name == "supervisor":
             self.up()
@@ -103,9 +135,27 @@ class Killer:
         eventually(lambda: not proc.alive(pid), 10, f"{name} ({pid}) did not die")
         self.processes[name] += 1
 
+    def keep_dead(self, name: str, until: Callable[[], object], timeout: float, what: str) -> None:
+        """Kills the process, and again whenever it comes back, until ``until()``."""
+        self.kill(name)
+
+        def reached() -> object:
+            if (pid := self.pid(name)) is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return until()
+
+        eventually(reached, timeout, what)
+
     def supervised(self, name: str) -> int:
-        find: Callable[[], int | None] = self.stack.supervisor if name == "supervisor" else lambda: self.stack.pid(name)
-        return int(eventually(find, 60, f"{name} does not come back"))
+        return int(eventually(lambda: self.pid(name), START_TIMEOUT, f"{name} does not come back"))
+
+    def pid(self, name: str) -> int | None:
+        """The process as of now; None while it is down."""
+        if name == "supervisor":
+            return self.stack.supervisor()
+        _, within, of_dagster = name.partition("dagster's ")
+        return Dagster(self.stack).part(of_dagster) if within else self.stack.pid(name)
 
     def recover(self) -> None:
         """The supervisor's back-off is for programs that fail by themselves; here it would only take time."""

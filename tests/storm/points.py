@@ -7,7 +7,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 ROOMS = ("cdc", "pipelines", "transactional", "headwater", "bi", "search")
-_REACH = re.compile(r"""\breach\(\s*["']([a-z_.]+)["']""")
+_REACH = re.compile(r"""\b_?reach\(\s*["']([a-z_.]+)["']""")
 
 AT_START = ("supervisor.before_clusters", "supervisor.before_workers", "supervisor.running")
 """Passed each time a supervisor starts."""
@@ -17,8 +17,13 @@ AT_PREPARATION = ("supervisor.before_prepare", "supervisor.after_prepare")
 
 AT_STOP = ("supervisor.stopping",)
 
-ELSEWHERE = re.compile(r"^(ddl|repair|snapshot|spool|timers)\.|\.repair_|^jobs\.failed$")
-"""Passed only while something is first read, altered, repaired, enormous or refused, or once a day."""
+ELSEWHERE = re.compile(
+    r"^(backup|erase|restore|rebuild|ddl|repair|snapshot|spool|timers|migrate|split|handover|group|search\.build)\.|\.repair_"
+    r"|^jobs\.failed$"
+    r"|^lake\.(before_merge|after_merge|after_expire|before_drop|after_drop)$"
+)
+"""Passed only while something is backed up, first read, altered, repaired, rebuilt, erased, moved to Kafka or to a
+database of its own, dealt out anew, enormous or refused, or once a day."""
 
 
 def all_points() -> set[str]:
@@ -41,5 +46,5 @@ def killed_at_by_tests_beside() -> set[str]:
     for room in ROOMS:
         for path in (PROJECT / room).rglob("*.py"):
             for body in re.findall(r"^FAILPOINTS\b[^=]*= \((.*?)\)", path.read_text(), re.DOTALL | re.MULTILINE):
-                listed |= set(re.findall(r"[\"']([a-z_]+\.[a-z_]+)[\"']", body))
+                listed |= set(re.findall(r"[\"']([a-z_]+(?:\.[a-z_]+)+)[\"']", body))
     return listed

@@ -7,6 +7,7 @@ import random
 import shutil
 import time
 import uuid
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,15 @@ from typing import Any
 import psycopg
 
 from headwater.config import SERVICES
+from headwater.lake import lake
+from headwater.searching import place
+from search.engines import open_engine
 from tests.stack import Stack, eventually
-from tests.storm import ledger, points
+from tests.storm import absence, ledger, points
 from tests.storm.clients import Clients
 from tests.storm.kills import CLUSTERS, WORKERS, Killer
 from tests.storm.ledger import Ledger
+from tests.storm.readers import lake_holds_each_change_once, search_equals_documents
 from tests.storm.verify import Databases, Finding, hot_marts_equal_rebuilt, verify
 from warehouse.compile import compile_hot
 
@@ -31,6 +36,7 @@ class Outcome:
     killer: Killer
     ledger: Ledger
     findings: list[Finding] = field(default_factory=list)
+    without_dagster: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     calm_seconds: float = 0.0
 
@@ -55,12 +61,14 @@ class Outcome:
             "doubled": self.count("doubled"),
             "compared": {finding.check: finding.compared for finding in self.findings},
             "faults": self.faults,
+            "found_without_dagster_after": {name: round(seconds, 1) for name, seconds in self.without_dagster.items()},
             "seconds": round(self.seconds, 1),
             "calm_seconds": round(self.calm_seconds, 1),
         }
 
     def lines(self) -> list[str]:
         told = self.as_json()
+        dead = told["found_without_dagster_after"]
         return [
             f"Kill storm: {told['kills']} kills in {told['seconds']:.0f} s, calm {told['calm_seconds']:.0f} s later",
             *(f"  {times:>4}  at {point}" for point, times in told["kills_by_point"].items()),
@@ -68,19 +76,23 @@ class Outcome:
             f"  writes acknowledged {told['acknowledged']:,}, of them resent {told['resent']:,}",
             *(f"  {times:>4}  refused {what}" for what, times in told["refused"].items()),
             f"  lost {told['lost']}, doubled {told['doubled']}",
+            *(f"  {after:>4} s from a write to its being found, {name} dead" for name, after in dead.items()),
             *(f"  {check}: {compared:,} compared" for check, compared in told["compared"].items()),
             *(f"  FAULT {fault}" for fault in told["faults"]),
         ]
 
 
 def run(directory: Path, *, random_kills: int, seed: int, logs: Path) -> Outcome:
-    """A whole installation in ``directory``; every fail-point once, every cluster and worker once, then at random.
+    """A whole installation in ``directory``; every fail-point once, every process once, then at random.
+
+    Dagster takes part from the deaths of whole processes on: a run of it could pass a fail-point in a worker's stead,
+    and each of its starts takes seconds of both cores.
 
     What the processes said, and the last state of each, is kept in ``logs``.
     """
     armed = directory / "armed"
     armed.mkdir()
-    stack = Stack(directory / "state", {"HEADWATER_FAILPOINT": f"@{armed}"})
+    stack = Stack(directory / "state", {"HEADWATER_FAILPOINT": f"@{armed}", "HEADWATER_DAGSTER": "off"})
     killer = Killer(stack, armed, random.Random(seed))
     began = time.monotonic()
     try:
@@ -89,17 +101,20 @@ def run(directory: Path, *, random_kills: int, seed: int, logs: Path) -> Outcome
         killer.up()
         outcome = Outcome(killer, Ledger())
         clients = Clients(lambda: stack.url, stack.token, outcome.ledger, seed=seed)
+        killer.load = clients.describe
         clients.products = make_products(stack)
         clients.start()
         for point in points.under_load():
             killer.at_point(point)
+        for point in points.AT_START:
+            killer.at_start(point)
+        del stack.environment["HEADWATER_DAGSTER"]
+        for point in points.AT_STOP:
+            killer.at_stop(point)
         for name in (*WORKERS, *CLUSTERS, "supervisor"):
             killer.kill(name)
             killer.up() if name == "supervisor" else killer.recover()
-        for point in points.AT_START:
-            killer.at_start(point)
-        for point in points.AT_STOP:
-            killer.at_stop(point)
+        outcome.without_dagster = absence.without_dagster(killer)
         for _ in range(random_kills):
             killer.at_random()
             time.sleep(killer.random.uniform(0.1, 1.0))
@@ -146,6 +161,7 @@ def findings_after_calm(stack: Stack, known: Ledger, target: Path) -> list[Findi
     """Waits until queues are empty, then verifies; what is still on its way gets the rest of the time to arrive."""
     where = databases(stack)
     manifest = compile_hot(target)
+    dagster = absence.goes_on(stack)
     deadline = time.monotonic() + CALM_TIMEOUT
     with (
         psycopg.connect(where.stream, autocommit=True) as stream,
@@ -157,10 +173,22 @@ def findings_after_calm(stack: Stack, known: Ledger, target: Path) -> list[Findi
         ):
             time.sleep(0.2)
     while True:
-        findings = [*verify(where), hot_marts_equal_rebuilt(where, manifest), ledger.check(known, where)]
+        findings = [
+            *verify(where),
+            hot_marts_equal_rebuilt(where, manifest),
+            ledger.check(known, where),
+            lake_holds_each_change_once(where, lake(stack.config)),
+            searched(stack, where),
+            dagster,
+        ]
         if not any(finding.faults for finding in findings) or time.monotonic() > deadline:
             return findings
         time.sleep(1)
+
+
+def searched(stack: Stack, where: Databases) -> Finding:
+    with closing(open_engine(place(stack.config))) as engine:
+        return search_equals_documents(where, engine)
 
 
 def write_report(outcome: Outcome, path: Path) -> None:

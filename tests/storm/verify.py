@@ -102,6 +102,33 @@ class Finding:
             self.faults.append(f"{len(examples)} {what}: {shown}{more}")
 
 
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A table at its source, and the warehouse that holds what became of it."""
+
+    source: Connection
+    warehouse: Connection
+    schema: str
+    table: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+    def key(self) -> list[str]:
+        """The columns of the source's primary key, in its order."""
+        rows = self.source.execute(
+            "select a.attname from pg_index i"
+            " join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)"
+            " where i.indisprimary and i.indrelid = %s::regclass order by array_position(i.indkey, a.attnum)",
+            [f'"{self.schema}"."{self.table}"'],
+        )
+        return [str(row[0]) for row in rows]
+
+
 def verify(databases: Databases) -> list[Finding]:
     """Every check that needs no knowledge of what the clients did."""
     return [
@@ -121,11 +148,11 @@ def mirror_equals_sources(databases: Databases) -> Finding:
             with connect(dsn) as source:
                 for schema, table in published_tables(source, services):
                     if table != "outbox":
-                        _compare_table(finding, source, warehouse, schema, table)
+                        _compare_table(finding, Pair(source, warehouse, schema, table))
     return finding
 
 
-def published_tables(source: psycopg.Connection[tuple[object, ...]], services: list[str]) -> list[tuple[str, str]]:
+def published_tables(source: Connection, services: list[str]) -> list[tuple[str, str]]:
     """What landing reads."""
     return source.execute(
         "select schemaname, tablename from pg_publication_tables"
@@ -134,14 +161,9 @@ def published_tables(source: psycopg.Connection[tuple[object, ...]], services: l
     ).fetchall()  # type: ignore[return-value]
 
 
-def _compare_table(
-    finding: Finding,
-    source: psycopg.Connection[tuple[object, ...]],
-    warehouse: psycopg.Connection[tuple[object, ...]],
-    schema: str,
-    table: str,
-) -> None:
-    name, mirror = f"{schema}.{table}", f"raw_{schema}"
+def _compare_table(finding: Finding, pair: Pair) -> None:
+    source, warehouse, schema, table = pair.source, pair.warehouse, pair.schema, pair.table
+    name, mirror = pair.name, f"raw_{schema}"
     columns, landed = _columns(source, schema, table), _columns(warehouse, mirror, table)
     if not landed:
         finding.fault("tables without a mirror", [name])
@@ -149,7 +171,7 @@ def _compare_table(
     absent = [f"{name}.{column}" for column in columns if column not in landed]
     finding.fault("columns absent in the mirror", absent)
     shared = [column for column in columns if column in landed]
-    key = _key(source, schema, table)
+    key = pair.key()
     ours = _rows(source, schema, table, key, shared, sql.SQL("true"))
     theirs = _rows(warehouse, mirror, table, key, shared, sql.SQL("not _deleted"))
     finding.compared += len(ours)
@@ -158,7 +180,7 @@ def _compare_table(
     finding.fault(f"rows of {name} that differ", [key for key, row in ours.items() if theirs.get(key, row) != row])
 
 
-def _columns(connection: psycopg.Connection[tuple[object, ...]], schema: str, table: str) -> list[str]:
+def _columns(connection: Connection, schema: str, table: str) -> list[str]:
     rows = connection.execute(
         "select column_name from information_schema.columns where table_schema = %s and table_name = %s"
         " order by ordinal_position",
@@ -167,18 +189,8 @@ def _columns(connection: psycopg.Connection[tuple[object, ...]], schema: str, ta
     return [str(row[0]) for row in rows if row[0] not in MIRROR_COLUMNS]
 
 
-def _key(source: psycopg.Connection[tuple[object, ...]], schema: str, table: str) -> list[str]:
-    rows = source.execute(
-        "select a.attname from pg_index i"
-        " join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)"
-        " where i.indisprimary and i.indrelid = %s::regclass order by array_position(i.indkey, a.attnum)",
-        [f'"{schema}"."{table}"'],
-    )
-    return [str(row[0]) for row in rows]
-
-
 def _rows(
-    connection: psycopg.Connection[tuple[object, ...]],
+    connection: Connection,
     schema: str,
     table: str,
     key: list[str],
@@ -214,30 +226,22 @@ def change_log_holds_each_change_once(databases: Databases) -> Finding:
         for dsn, services in databases.schemas():
             with connect(dsn) as source:
                 for schema, table in published_tables(source, services):
-                    if "version" in _columns(source, schema, table):
-                        _check_chains(finding, source, warehouse, schema, table)
-                    else:
-                        _check_single_changes(finding, source, warehouse, schema, table)
+                    check = _check_chains if "version" in _columns(source, schema, table) else _check_single_changes
+                    check(finding, Pair(source, warehouse, schema, table))
     return finding
 
 
-def _check_chains(
-    finding: Finding,
-    source: psycopg.Connection[tuple[object, ...]],
-    warehouse: psycopg.Connection[tuple[object, ...]],
-    schema: str,
-    table: str,
-) -> None:
-    name, key = f"{schema}.{table}", _key(source, schema, table)
-    chains = warehouse.execute(
+def _check_chains(finding: Finding, pair: Pair) -> None:
+    name, key = pair.name, pair.key()
+    chains = pair.warehouse.execute(
         "select key, min(version), max(version), count(*), count(distinct version),"
         " bool_or(op in ('c', 'r')), bool_or(op = 'd'), bool_or(op = 'r')"
         " from (select key, op, case when op <> 'd' then (after ->> 'version')::bigint end as version"
         "       from log.change_log where schema_name = %s and table_name = %s and op <> 't') as change"
         " group by key",
-        [schema, table],
+        [pair.schema, pair.table],
     ).fetchall()
-    standing = _versions(source, schema, table, key)
+    standing = _versions(pair, key)
     seen = set()
     for row in chains:
         (image, first, last, changes, distinct, created, deleted, read) = row
@@ -254,32 +258,27 @@ def _check_chains(
     finding.fault(f"rows of {name} that the log does not know", standing.keys() - seen)
 
 
-def _versions(
-    source: psycopg.Connection[tuple[object, ...]], schema: str, table: str, key: list[str]
-) -> dict[tuple[str, ...], int]:
-    names = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in key)
-    rows = source.execute(sql.SQL("select {}, version from {}").format(names, sql.Identifier(schema, table)))
+def _versions(pair: Pair, key: list[str]) -> dict[tuple[str, ...], int]:
+    rows = _standing(pair, key, sql.SQL(", version"))
     return {tuple(map(str, identity)): int(version) for *identity, version in rows}  # type: ignore[call-overload]
 
 
-def _check_single_changes(
-    finding: Finding,
-    source: psycopg.Connection[tuple[object, ...]],
-    warehouse: psycopg.Connection[tuple[object, ...]],
-    schema: str,
-    table: str,
-) -> None:
-    name, key = f"{schema}.{table}", _key(source, schema, table)
+def _standing(pair: Pair, key: list[str], more: sql.SQL) -> Iterable[tuple[object, ...]]:
+    """The keys of the source's rows, in text, and ``more``."""
     names = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(column)) for column in key)
-    standing = {
-        tuple(map(str, row))
-        for row in source.execute(sql.SQL("select {} from {}").format(names, sql.Identifier(schema, table)))
-    }
+    return pair.source.execute(
+        sql.SQL("select {}{} from {}").format(names, more, sql.Identifier(pair.schema, pair.table))
+    )
+
+
+def _check_single_changes(finding: Finding, pair: Pair) -> None:
+    name, key = pair.name, pair.key()
+    standing = {tuple(map(str, row)) for row in _standing(pair, key, sql.SQL(""))}
     logged: Counter[tuple[str, ...]] = Counter()
     gone = set()
-    for image, op in warehouse.execute(
+    for image, op in pair.warehouse.execute(
         "select key, op::text from log.change_log where schema_name = %s and table_name = %s and op <> 't'",
-        [schema, table],
+        [pair.schema, pair.table],
     ):
         identity = tuple(str(image[column]) for column in key)  # type: ignore[index]
         if op == "d":
@@ -404,7 +403,7 @@ def _values(databases: Databases, table: str, columns: list[str]) -> dict[str, l
         return {str(key): list(values) for key, *values in rows}  # type: ignore[arg-type]
 
 
-def connect(dsn: str) -> psycopg.Connection[tuple[object, ...]]:
+def connect(dsn: str) -> Connection:
     connection = psycopg.connect(dsn, autocommit=True)
     connection.execute("set timezone = 'UTC'")
     return connection

@@ -28,7 +28,6 @@ os.environ["HEADWATER_HOME"] = str(HOME)
 try:
     from headwater.settings import *  # noqa: F403
 finally:
-    config.current.cache_clear()
     if _before is None:
         del os.environ["HEADWATER_HOME"]
     else:

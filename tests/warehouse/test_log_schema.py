@@ -13,7 +13,7 @@ from headwater.embedded.postgres import Cluster
 from headwater.provision.warehouse import provision
 from tests.passwords import PASSWORDS
 from warehouse.change_log import DAYS_AHEAD, ensure_partitions
-from warehouse.mirror import mirror_type
+from warehouse.mirror import mirror_type, set_aside
 from warehouse.schema import migrate
 
 
@@ -72,6 +72,25 @@ def test_the_read_api_reads_what_the_owner_makes_and_writes_nothing(config: Conf
                 api.execute(statement.encode())
 
 
+def test_what_nobody_declared_readable_shows_the_read_api_nothing(config: Config) -> None:
+    """Asked by its own name, a partition does not have its parent's row security; what was refused holds whole rows."""
+    with connect(config) as owner:
+        (partition,) = owner.execute(
+            "select inhrelid::regclass::text from pg_inherits where inhparent = 'log.change_log'::regclass limit 1"
+        ).fetchone() or ("",)
+        tables = ["log.change_log", partition, "log.parked", "log.source_table"]
+        closed = owner.execute(
+            "select count(*) from pg_class where relrowsecurity and oid = any(%s::regclass[])", [tables]
+        ).fetchone()
+        assert closed == (len(tables),)
+        owner.execute(
+            "insert into log.source_table (source, relid, description) values ('closed', 1, '{\"table\": \"secret\"}')"
+        )
+    with connect(config, "wh_api") as api:
+        for table in tables:
+            assert api.execute(f"select count(*) from {table}".encode()).fetchone() == (0,)
+
+
 def test_an_analyst_sees_neither_mirror_nor_log(config: Config, warehouse: Cluster) -> None:
     with connect(config) as owner:
         owner.execute("create schema if not exists raw_hidden; create table if not exists raw_hidden.thing (id int)")
@@ -102,3 +121,12 @@ def test_a_mirror_column_has_the_sources_type_without_its_limits(config: Config,
     assert mirror_type(source) == mirror
     with connect(config) as connection:
         connection.execute(f"select null::{mirror}".encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "mark", "aside"),
+    [("note", 4, "note__4"), ("x" * 63, 12, "x" * 59 + "__12"), ("é" * 31, 4, "é" * 30 + "__4")],
+)
+def test_what_is_set_aside_has_a_name_that_postgresql_does_not_cut(name: str, mark: int, aside: str) -> None:
+    assert set_aside(name, mark) == aside
+    assert len(aside.encode()) <= 63

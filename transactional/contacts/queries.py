@@ -18,16 +18,6 @@ def account_numbers(count: int) -> list[str]:
         return [f"AC-{number:06d}" for (number,) in cursor.fetchall()]
 
 
-def lock_tree() -> None:
-    """Makes changes of the account tree take turns; held to the transaction's end, and taken before any row is locked.
-
-    The trigger that refuses loops takes the same lock. Taken only there, two moves that name each other's account would
-    first lock their own rows and then meet in a deadlock.
-    """
-    with connections["contacts"].cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(hashtextextended('contacts.account.parent', 0))")
-
-
 def referred_account(ctx: Context, account_uuid: UUID, field: str) -> Account:
     """The account an input names; Invalid names ``field`` if there is none that the actor may see."""
     account = Account.objects.visible_to(ctx).filter(pk=account_uuid).first()

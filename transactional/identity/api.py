@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -11,10 +11,12 @@ from drf_spectacular.utils import extend_schema
 from pydantic import BaseModel, ConfigDict, Field
 from rest_framework.request import Request
 
+from policy.decide import may
 from policy.tokens import LIFETIME_SECONDS
 from transactional.contracts.base import Command
 from transactional.identity import tokens
 from transactional.identity.models import UserAccount
+from transactional.kernel.audit import note_access
 from transactional.kernel.http.schema import problems
 from transactional.kernel.http.views import ServiceView
 from transactional.kernel.problems import Absent, Forbidden
@@ -40,6 +42,15 @@ class OnBehalf(Command):
     on_behalf_of: UUID
 
 
+class Noted(Command):
+    """A replay of something parked, or that it was refused: no row of a service changes, so no change tells of it."""
+
+    kind: Literal["replay", "refused"]
+    resource: str = Field(max_length=60)
+    resource_id: str = Field(max_length=400)
+    detail: str = Field(max_length=1000)
+
+
 class TokenBody(BaseModel):
     """A bearer token, how many seconds it lasts, and at login the session's secret that buys the next one."""
 
@@ -58,6 +69,13 @@ class KeysBody(BaseModel):
 
 class EndedBody(BaseModel):
     ended: bool = True
+
+
+class NotedBody(BaseModel):
+    noted: bool = True
+
+
+REPLAY = "stream.replay"
 
 
 _REFUSALS = (400, 401, 405, 413, 415, 422, 503)
@@ -133,6 +151,33 @@ class Behalf(IdentityView):
         if asking is None or not UserAccount.objects.filter(pk=given.on_behalf_of, is_active=True).exists():
             raise Absent("active user", given.on_behalf_of)
         return self.answer(TokenBody(token=tokens.issue(asking, on_behalf_of=given.on_behalf_of)))
+
+
+class Notes(IdentityView):
+    @extend_schema(
+        operation_id="identity_note",
+        tags=["identity"],
+        description="Note in the access log that the caller replayed something parked, or was refused. For processes "
+        "that host no service; a replay needs the permission `stream.replay`.",
+        request={"application/json": Noted},
+        responses={200: NotedBody, **problems((*_REFUSALS, 403))},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        ctx = self.context(request)
+        given = parse(Noted, self.payload(request))
+        if given.kind == "replay" and not may(ctx.actor.roles, REPLAY):
+            raise Forbidden(f"{ctx.actor.name} lacks {REPLAY}.")
+        note_access(
+            self.service,
+            given.kind,
+            ctx.actor,
+            REPLAY,
+            resource=given.resource,
+            resource_id=given.resource_id,
+            ctx=ctx,
+            detail=given.detail,
+        )
+        return self.answer(NotedBody())
 
 
 class Keys(IdentityView):

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from uuid_utils.compat import uuid7
 
-from transactional.kernel.base import BusinessModel, now
+from transactional.kernel.base import BusinessModel, ScopedModel, now
 from transactional.kernel.models import KernelTable
 
 
@@ -114,6 +114,24 @@ class GroupMembership(BusinessModel):
                 fields=["group", "user"],
                 name="group_membership_once",
                 violation_error_message="The user is a member of this group.",
+            )
+        ]
+
+
+class SavedView(ScopedModel):
+    """A person's own way to look at a list, under a name: the query string of its address. ``owner_id`` is whose."""
+
+    list_name = models.CharField(max_length=50)
+    name = models.CharField(max_length=200)
+    query = models.CharField(max_length=2000)
+
+    class Meta(ScopedModel.Meta):
+        db_table = "saved_view"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner_id", "list_name", "name"],
+                name="saved_view_name",
+                violation_error_message="You have a view of this name.",
             )
         ]
 

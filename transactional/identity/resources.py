@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from transactional.identity.models import Team, Territory, UserAccount, UserGroup
+from transactional.identity.models import SavedView, Team, Territory, UserAccount, UserGroup
 from transactional.kernel.registry import Resource, resource
 
 
@@ -56,4 +56,15 @@ class GroupResource(Resource):
     id: UUID
     name: str
     roles: list[str]
+    version: int
+
+
+@resource(SavedView, path="saved-views", filters=("list_name",))
+class SavedViewResource(Resource):
+    """A person's own way to look at a list: the query string of its address, under a name."""
+
+    id: UUID
+    list_name: str
+    name: str
+    query: str
     version: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from transactional.identity.api import Behalf, Keys, Logout, Renewal, Token
+from transactional.identity.api import Behalf, Keys, Logout, Notes, Renewal, Token
 from transactional.kernel.http.urls import service_urls
 
 urlpatterns = [
@@ -13,5 +13,6 @@ urlpatterns = [
     path("token/renew", Renewal.as_view()),
     path("token/behalf", Behalf.as_view()),
     path("logout", Logout.as_view()),
+    path("notes", Notes.as_view()),
     path("keys", Keys.as_view()),
 ]

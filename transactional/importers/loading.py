@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from uuid import UUID
 
-from transactional.importers import payloads
+import polars as pl
+
+from transactional.importers import payloads, settling
 from transactional.importers.company import Company
 from transactional.importers.report import Progress, Report
-from transactional.importers.writing import ReplicasStuck, Writer
+from transactional.importers.sending import ReplicasStuck
+from transactional.importers.writing import Writer
 from transactional.kernel.calls import fetch
 from transactional.kernel.context import Context
 from transactional.kernel.problems import Problem
@@ -39,10 +42,20 @@ def load(company: Company, ctx: Context, progress: Progress | None = None) -> Re
     writer.write("users", "identity.create_users", company.users, payloads.user(writer.ids), chunk=_FEW)
     writer.write("categories", "inventory.create_product_categories", company.categories, payloads.category, chunk=_FEW)
     writer.write("products", "inventory.create_products", company.products, payloads.product, chunk=_FEW)
-    writer.write("accounts", "contacts.create_accounts", company.accounts, payloads.account, chunk=_ACCOUNTS)
-    writer.write(
-        "contacts", "contacts.create_contacts", company.contacts, payloads.contact(writer.ids), chunk=_ACCOUNTS
+    settled = settling.settled(company)
+    accounts = settling.with_people(company, settled)
+    created = writer.write(
+        "accounts", "contacts.create_accounts", accounts, payloads.account, chunk=_ACCOUNTS, spare=settling.PERSON
     )
+    with_account = settled.filter(pl.col("account_ref").is_in(list(created)))
+    writer.write(
+        "contacts",
+        "contacts.create_contacts",
+        company.contacts.join(with_account, on="ref", how="anti"),
+        payloads.contact(writer.ids),
+        chunk=_ACCOUNTS,
+    )
+    report.counts["contacts"].created += with_account.height
     _await_replicas(company, writer, tell)
     writer.write(
         "orders",

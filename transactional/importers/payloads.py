@@ -72,6 +72,7 @@ def account(frame: pl.DataFrame) -> pl.DataFrame:
         "billing_address",
         "shipping_address",
         "parent_id",
+        "person",
         *SCOPE,
         *text("annual_revenue"),
     )

@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 
 from transactional.importers.company import Rejection
-from transactional.importers.parquet import flag
 from transactional.importers.report import Count, Progress, Report
-from transactional.kernel.calls import invoke
+from transactional.importers.sending import field_of, reason, submit
+from transactional.importers.sheets import flag
 from transactional.kernel.context import Context
 
 Payload = Callable[[pl.DataFrame], pl.DataFrame]
@@ -20,13 +20,6 @@ Payload = Callable[[pl.DataFrame], pl.DataFrame]
 
 SCOPE = ("owner_id", "team_id", "territory_id")
 """Said also where they are null: what is left out would be the importing user's own."""
-
-RETRY_AFTER = 0.5
-"""Seconds between two tries of rows that name something which the service does not know yet."""
-
-
-class ReplicasStuck(Exception):
-    """A service does not get to know what the import has created elsewhere; what was written until then stays."""
 
 
 @dataclass
@@ -71,9 +64,20 @@ class Writer:
         self.ids = Ids()
 
     def write(
-        self, kind: str, command: str, frame: pl.DataFrame, payload: Payload, *, chunk: int, patience: float = 0.0
-    ) -> None:
+        self,
+        kind: str,
+        command: str,
+        frame: pl.DataFrame,
+        payload: Payload,
+        *,
+        chunk: int,
+        patience: float = 0.0,
+        spare: str | None = None,
+    ) -> set[str]:
         """Writes all rows of ``frame`` through the bulk command, rows that others name as ``parent_ref`` first.
+
+        Returns the references of the rows that were created as they stand: a row that is refused for nothing but its
+        field ``spare`` is written without it, and is none of them.
 
         With ``patience``, rows refused because they name something unknown are tried again until that many seconds
         have passed in which not one of them was accepted; then ReplicasStuck.
@@ -81,15 +85,17 @@ class Writer:
         count = self.report.counts.setdefault(kind, Count())
         began = time.monotonic()
         total, done = frame.height, 0
+        whole: set[str] = set()
         self.progress(kind, done, total)
         for level in _levels(frame):
             usable = self._resolved(level, count)
             done += level.height - usable.height
             for part in usable.iter_slices(chunk):
-                self._write_part(command, part, payload, count, patience)
+                whole |= self._write_part(command, part, payload, count, patience, spare)
                 done += part.height
                 self.progress(kind, done, total)
         count.seconds += time.monotonic() - began
+        return whole
 
     def _resolved(self, frame: pl.DataFrame, count: Count) -> pl.DataFrame:
         """The rows with an id for every reference; a row that names one that was not written is rejected."""
@@ -105,29 +111,15 @@ class Writer:
         self.report.rejections += [Rejection(*row) for row in bad.select("file", "row", "problem").iter_rows()]
         return frame.filter(pl.col("problem").is_null())
 
-    def _write_part(self, command: str, part: pl.DataFrame, payload: Payload, count: Count, patience: float) -> None:
-        quiet_since = time.monotonic()
-        while True:
-            verdicts = self._send(command, part, payload)
-            refused = [index for index, verdict in enumerate(verdicts) if verdict["status"] == "rejected"]
-            late = [index for index in refused if patience and _is_late(verdicts[index])]
-            count.created += sum(verdict["status"] == "created" for verdict in verdicts)
-            count.unchanged += sum(verdict["status"] == "exists" for verdict in verdicts)
-            self._reject(part, verdicts, [index for index in refused if index not in late], count)
-            if not late:
-                return
-            if len(late) < len(verdicts):
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since > patience:
-                raise ReplicasStuck(
-                    f"{command} refuses {len(late)} rows, the first because: {reason(verdicts[late[0]])} What it names "
-                    f"was created, and has not arrived there in {patience:.0f} s. See with `headwater status` whether "
-                    "dispatch and jobs run, then import again: what was written stays."
-                )
-            part = part[late]
-            time.sleep(RETRY_AFTER)
-
-    def _send(self, command: str, part: pl.DataFrame, payload: Payload) -> list[dict[str, Any]]:
+    def _write_part(
+        self,
+        command: str,
+        part: pl.DataFrame,
+        payload: Payload,
+        count: Count,
+        patience: float,
+        spare: str | None,
+    ) -> set[str]:
         refs = part["ref"].to_list()
         rows = [
             {
@@ -136,17 +128,30 @@ class Writer:
             }
             for ref, data in zip(refs, payload(part).to_dicts(), strict=True)
         ]
-        verdicts: list[dict[str, Any]] = invoke(command, {"rows": rows}, self.ctx).data["verdicts"]
+        verdicts = submit(command, rows, self.ctx, patience=patience)
+        bare = [place for place, verdict in enumerate(verdicts) if spare and _only_for(verdict, spare)]
+        if bare:
+            less = [rows[place] | {"data": {**rows[place]["data"], spare: None}} for place in bare]
+            for place, verdict in zip(bare, submit(command, less, self.ctx, patience=patience), strict=True):
+                verdicts[place] = verdict
         self.ids.known |= {
             ref: verdict["id"] for ref, verdict in zip(refs, verdicts, strict=True) if verdict["id"] is not None
         }
-        return verdicts
+        count.created += sum(verdict["status"] == "created" for verdict in verdicts)
+        count.unchanged += sum(verdict["status"] == "exists" for verdict in verdicts)
+        self._reject(part, verdicts, count)
+        return {
+            ref
+            for place, (ref, verdict) in enumerate(zip(refs, verdicts, strict=True))
+            if verdict["status"] == "created" and place not in bare
+        }
 
-    def _reject(self, part: pl.DataFrame, verdicts: list[dict[str, Any]], refused: list[int], count: Count) -> None:
-        count.rejected += len(refused)
-        for index in refused:
-            file, row = part.select("file", "row").row(index)
-            self.report.rejections.append(Rejection(file, row, reason(verdicts[index])))
+    def _reject(self, part: pl.DataFrame, verdicts: list[dict[str, Any]], count: Count) -> None:
+        for place, verdict in enumerate(verdicts):
+            if verdict["status"] == "rejected":
+                count.rejected += 1
+                file, row = part.select("file", "row").row(place)
+                self.report.rejections.append(Rejection(file, row, reason(verdict)))
 
 
 def _levels(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -180,16 +185,8 @@ def _lists_of_references(frame: pl.DataFrame) -> Iterator[pl.Expr]:
                     yield pl.col(name).list.eval(pl.element().struct.field(part.name))
 
 
-def _is_late(verdict: dict[str, Any]) -> bool:
-    """Refused for nothing but things that the service does not know (yet)."""
-    return all(error["code"] == "unknown" for error in verdict["errors"])
-
-
-def reason(verdict: dict[str, Any]) -> str:
-    """What a person reads of a refused row: each field that is wrong, and why."""
-    prefix = f"rows.{verdict['index']}"
-    told = []
-    for error in verdict["errors"]:
-        name = error["field"].removeprefix(prefix).removeprefix(".").removeprefix("data").removeprefix(".")
-        told.append(f"{name}: {error['message']}" if name else error["message"])
-    return "; ".join(told)
+def _only_for(verdict: dict[str, Any], field: str) -> bool:
+    """Refused for nothing but a field of the row, or what is in it."""
+    return verdict["status"] == "rejected" and all(
+        field_of(error, verdict).partition(".")[0] == field for error in verdict["errors"]
+    )

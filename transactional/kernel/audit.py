@@ -10,6 +10,7 @@ from django.db import connections
 from django.db.utils import Error as DatabaseError
 
 from policy.principal import Principal
+from transactional.kernel import observing
 from transactional.kernel.context import Context
 from transactional.kernel.models import AccessLog
 
@@ -30,6 +31,8 @@ def announce(ctx: Context) -> None:
         "reason": ctx.reason,
         "service": ctx.service,
     }
+    if traceparent := observing.carried():
+        record["traceparent"] = traceparent
     with connections[ctx.service].cursor() as cursor:
         cursor.execute("select pg_logical_emit_message(true, %s, %s)", [PREFIX, orjson.dumps(record).decode()])
     _announced.set(ctx.name)
@@ -60,8 +63,8 @@ def note_access(
 ) -> None:
     """Appends to the service's access log, outside of any refused transaction.
 
-    ``kind``: ``refused``, ``login``, ``login_failed``, ``logout``, ``read``. If the row cannot be written the caller's
-    answer stands all the same; the failure goes to the process's log.
+    ``kind``: ``refused``, ``login``, ``login_failed``, ``logout``, ``read``, ``export``. If the row cannot be written
+    the caller's answer stands all the same; the failure goes to the process's log.
     """
     try:
         AccessLog.objects.using(service).create(

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-import httpx
 import orjson
 from django.conf import settings
 
 from transactional.kernel.context import Context
 from transactional.kernel.execution import Answer, CallInsideCommand, run, running_command
-from transactional.kernel.problems import RemoteProblem, Unavailable
 from transactional.kernel.reading import read_one, read_page
 from transactional.kernel.registry import RegistryError, command_named, resource_named
+from transactional.kernel.remote import request
 from transactional.kernel.validation import dump
 
-__all__ = ["Answer", "CallInsideCommand", "execute", "fetch", "fetch_page", "invoke"]
-
-TIMEOUT_SECONDS = 30.0
+__all__ = ["Answer", "CallInsideCommand", "execute", "fetch", "fetch_page", "invoke", "post"]
 
 
 def execute(name: str, payload: Mapping[str, Any], ctx: Context) -> Answer:
@@ -39,7 +35,7 @@ def invoke(name: str, payload: Mapping[str, Any], ctx: Context) -> Answer:
     service = name.partition(".")[0]
     if service in settings.HEADWATER_SERVICES:
         return execute(name, payload, ctx)
-    return _post(service, f"/api/{service}/commands/{name}", payload, ctx)
+    return post(service, f"/api/{service}/commands/{name}", payload, ctx)
 
 
 def fetch(resource: str, pk: UUID, ctx: Context) -> dict[str, Any]:
@@ -49,7 +45,7 @@ def fetch(resource: str, pk: UUID, ctx: Context) -> dict[str, Any]:
     if service in settings.HEADWATER_SERVICES:
         found: dict[str, Any] = read_one(resource_named(resource), pk, ctx).data
         return found
-    answer = _request(service, "GET", f"/api/{service}/resources/{resource}/{pk}", ctx)
+    answer = request(service, "GET", f"/api/{service}/resources/{resource}/{pk}", ctx)
     document: dict[str, Any] = orjson.loads(answer.content)
     return document
 
@@ -61,7 +57,7 @@ def fetch_page(resource: str, parameters: Mapping[str, str], ctx: Context) -> di
     if service in settings.HEADWATER_SERVICES:
         found: dict[str, Any] = read_page(resource_named(resource), parameters, ctx).data
         return found
-    answer = _request(service, "GET", f"/api/{service}/resources/{resource}?{urlencode(parameters)}", ctx)
+    answer = request(service, "GET", f"/api/{service}/resources/{resource}?{urlencode(parameters)}", ctx)
     document: dict[str, Any] = orjson.loads(answer.content)
     return document
 
@@ -74,8 +70,12 @@ def _outside(name: str) -> None:
         )
 
 
-def _post(service: str, path: str, payload: Mapping[str, Any], ctx: Context) -> Answer:
-    answer = _request(service, "POST", path, ctx, content=dump(payload))
+def post(service: str, path: str, payload: Mapping[str, Any], ctx: Context) -> Answer:
+    """A POST to a service that another process hosts, with its answer or its Problem. A rehearsal is refused: there it
+    would be done in earnest."""
+    if ctx.rehearsal:
+        raise RegistryError(f"{path} cannot be rehearsed: service {service} is hosted elsewhere.")
+    answer = request(service, "POST", path, ctx, content=dump(payload))
     etag = answer.headers.get("ETag")
     return Answer(
         status=answer.status_code,
@@ -84,32 +84,3 @@ def _post(service: str, path: str, payload: Mapping[str, Any], ctx: Context) -> 
         position=answer.headers.get("Headwater-Position"),
         replayed=answer.headers.get("Idempotent-Replayed") == "true",
     )
-
-
-def _request(service: str, method: str, path: str, ctx: Context, content: bytes | None = None) -> httpx.Response:
-    base = settings.HEADWATER_SERVICE_URLS.get(service)
-    if base is None:
-        raise RegistryError(f"Service {service} is not hosted here and the configuration names no URL for it.")
-    headers = {"Content-Type": "application/json", "Request-Id": str(ctx.request_id)}
-    for name, value in (
-        ("Authorization", ctx.token and f"Bearer {ctx.token}"),
-        ("Idempotency-Key", ctx.idempotency_key),
-        ("If-Match", None if ctx.expected_version is None else f'"{ctx.expected_version}"'),
-        ("Headwater-Reason", ctx.reason),
-    ):
-        if value:
-            headers[name] = value
-    try:
-        answer = _client().request(method, base.rstrip("/") + path, headers=headers, content=content)
-    except httpx.HTTPError as error:
-        raise Unavailable(f"Service {service} at {base} gives no answer: {error}") from error
-    if answer.status_code < 400:
-        return answer
-    if answer.headers.get("Content-Type", "").startswith("application/problem+json"):
-        raise RemoteProblem(answer.status_code, orjson.loads(answer.content))
-    raise Unavailable(f"Service {service} at {base} answered {answer.status_code} without saying why.")
-
-
-@cache
-def _client() -> httpx.Client:
-    return httpx.Client(timeout=TIMEOUT_SECONDS)

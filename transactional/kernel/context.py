@@ -35,7 +35,8 @@ class Context:
     """What a caller says about a call (the first block), and what the kernel fills in while it runs (the second).
 
     ``expected_version`` is the version of the target the caller has seen (``If-Match``). ``token`` is the bearer token
-    as it came, passed on when a call leaves this process.
+    as it came, passed on when a call leaves this process. A ``rehearsal`` runs a command to its answer and then takes
+    everything back.
     """
 
     actor: Principal
@@ -46,6 +47,7 @@ class Context:
     correlation_id: UUID | None = None
     causation_id: UUID | None = None
     token: str | None = field(default=None, repr=False)
+    rehearsal: bool = False
 
     service: str = ""
     name: str = ""

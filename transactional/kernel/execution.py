@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from policy.decide import may
 from transactional.contracts import failpoints
 from transactional.contracts.base import Command
-from transactional.kernel import audit, idempotency, outbox
+from transactional.kernel import audit, idempotency, observing, outbox
 from transactional.kernel.base import Versioned
 from transactional.kernel.bulk import run_rows
 from transactional.kernel.context import Context
@@ -62,6 +62,13 @@ class _Replay(Exception):
         self.stored = stored
 
 
+class _Rehearsed(Exception):
+    """Leaves the transaction of a rehearsal, which then has no effect at all, with the answer that it would give."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+
 _running: ContextVar[str | None] = ContextVar("running_command", default=None)
 
 
@@ -76,6 +83,18 @@ def run(spec: CommandSpec, payload: Mapping[str, Any], caller: Context, *, neste
     ``nested``: inside the transaction that applies an event; a database that is busy or away is then raised as the
     database error it is, for whoever applies the event to judge.
     """
+    about = {"headwater.service": spec.service, "headwater.request_id": str(caller.request_id)}
+    with observing.observed(spec.name, about) as outcome:
+        try:
+            answer = _run(spec, payload, caller, nested=nested)
+        except Problem as problem:
+            outcome.status = problem.status
+            raise
+        outcome.status = answer.status
+        return answer
+
+
+def _run(spec: CommandSpec, payload: Mapping[str, Any], caller: Context, *, nested: bool) -> Answer:
     ctx = caller.running(service=spec.service, name=spec.name, permission=spec.permission)
     try:
         _permit(spec, ctx)
@@ -129,9 +148,13 @@ def _transaction(
             with _inside(spec.name):
                 answer = _bulk(spec, payload, ctx) if cmd is None else _single(spec, cmd, ctx)
             outbox.flush(ctx)
+            if ctx.rehearsal:
+                raise _Rehearsed(answer)
             if ctx.idempotency_key is not None:
                 idempotency.store(ctx, idempotency.Stored(answer.status, answer.version, answer.body))
             failpoints.reach("command.before_commit")
+    except _Rehearsed as rehearsed:
+        return rehearsed.answer
     except _Replay as replay:
         known = replay.stored
         answer = Answer(known.status, known.body, known.version, replayed=True)

@@ -18,7 +18,7 @@ from django.db.utils import Error as DatabaseError
 
 from policy.principal import STREAM
 from transactional.contracts import failpoints
-from transactional.kernel import audit
+from transactional.kernel import audit, observing
 from transactional.kernel.context import Context
 from transactional.kernel.dberrors import RETRIED, TIMED_OUT, sqlstate_of
 from transactional.kernel.execution import Answer, run
@@ -44,6 +44,7 @@ class InboundEvent:
     causation_id: UUID | None = None
     correlation_id: UUID | None = None
     actor_id: UUID | None = None
+    traceparent: str | None = None
 
     @property
     def aggregate(self) -> tuple[str, UUID]:
@@ -232,9 +233,16 @@ def _register(service: str, pairs: Sequence[tuple[str, UUID]]) -> set[tuple[str,
 def _react(handler: Handler, events: list[InboundEvent]) -> None:
     if handler.react is not None:
         for event in events:
-            _announce(handler)
-            handler.react(event)
-    elif handler.replicate is not None and handler.model is not None:
+            with observing.applying(f"inbox {handler.consumer}", [event.traceparent]):
+                _announce(handler)
+                handler.react(event)
+        return
+    with observing.applying(f"inbox {handler.consumer}", [event.traceparent for event in events]):
+        _replicate(handler, events)
+
+
+def _replicate(handler: Handler, events: list[InboundEvent]) -> None:
+    if handler.replicate is not None and handler.model is not None:
         newest: dict[UUID, tuple[UUID, int, Mapping[str, Any]]] = {}
         for event in events:
             columns = handler.replicate(event)  # also of events that are overtaken: a bad one fails whatever its batch

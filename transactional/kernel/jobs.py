@@ -45,7 +45,7 @@ LONGEST_PAUSE: Final = 5.0
 
 CLAIM: Final = """
 select event_id as id, type, schema_version, aggregate_type, aggregate_id, aggregate_version, payload, occurred_at,
-  causation_id, correlation_id, actor_id
+  causation_id, correlation_id, actor_id, traceparent
 from stream.claim(%s, %s, %s)
 """
 

@@ -37,6 +37,7 @@ class Outbox(KernelTable):
     causation_id = models.UUIDField(null=True)
     correlation_id = models.UUIDField(null=True)
     actor_id = models.UUIDField(null=True)
+    traceparent = models.TextField(null=True)  # noqa: DJ001 (absent is null)
 
     class Meta:
         db_table = "outbox"

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connections
 from uuid_utils.compat import uuid7
 
+from transactional.kernel import observing
 from transactional.kernel.context import Context
 
 COPY_FROM_ROWS = 20
@@ -25,6 +26,7 @@ _OUTBOX = (
     "causation_id",
     "correlation_id",
     "actor_id",
+    "traceparent",
 )
 _REFERENCE = ("id", "source", "key", "resource", "resource_id")
 
@@ -32,6 +34,7 @@ _REFERENCE = ("id", "source", "key", "resource", "resource_id")
 def flush(ctx: Context) -> None:
     """Writes and forgets the context's events and references."""
     if ctx.events:
+        traceparent = observing.carried()
         write_rows(
             ctx.service,
             "outbox",
@@ -49,6 +52,7 @@ def flush(ctx: Context) -> None:
                     ctx.causation_id,
                     ctx.correlation_id or ctx.request_id,
                     ctx.actor.user_id,
+                    traceparent,
                 )
                 for event in ctx.events
             ],

@@ -135,12 +135,17 @@ class TooManyAttempts(Problem):
 
 
 class Unavailable(Problem):
-    """A database or another service gives no answer; trying again later may help."""
+    """A database or another service gives no answer; trying again after ``retry_after`` seconds may help.
+
+    ``service`` names the service that does not answer, where it is another than the one that was asked.
+    """
 
     status, code, title = 503, "unavailable", "Not available at the moment"
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"Retry-After": "1"})
+    def __init__(self, detail: str, *, service: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(
+            detail, extra={"service": service} if service else None, headers={"Retry-After": str(retry_after)}
+        )
 
 
 class RemoteProblem(Problem):

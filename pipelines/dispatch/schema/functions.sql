@@ -110,7 +110,7 @@ create or replace function stream.claim(p_consumer text, p_max_events int defaul
 returns table (
     event_id uuid, source text, producer text, aggregate_type text, aggregate_id uuid, aggregate_version bigint,
     type text, schema_version int, payload jsonb, occurred_at timestamptz, causation_id uuid, correlation_id uuid,
-    actor_id uuid, attempts int
+    actor_id uuid, attempts int, traceparent text
 )
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -175,7 +175,8 @@ begin
 
     return query
     select d.event_id, d.source, d.producer, d.aggregate_type, d.aggregate_id, d.aggregate_version, d.type,
-           d.schema_version, d.payload, d.occurred_at, d.causation_id, d.correlation_id, d.actor_id, d.attempts
+           d.schema_version, d.payload, d.occurred_at, d.causation_id, d.correlation_id, d.actor_id, d.attempts,
+           d.traceparent
     from stream.delivery d
     where d.consumer = p_consumer and not d.held
     order by d.id

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Protocol
 
 from cdc.events import Batch
 from cdc.positions import Position
@@ -10,9 +11,13 @@ from cdc.snapshot import SnapshotChunk
 from cdc.snapshot_progress import SnapshotProgress
 from pipelines.landing.snapshots import Snapshot
 
-Purpose = Literal["initial", "repair"]
+Purpose = Literal["initial", "repair", "restore"]
+"""restore: the source was restored to exactly the stored position, so that nothing need be read again."""
 State = Literal["snapshot", "streaming", "waiting", "stopped"]
 """waiting: an outage that ends by itself; stopped: somebody has to repair something."""
+
+Mode = Literal["trigger", "polling"]
+"""How schema changes are found: the source's event trigger tells the stream, or its catalogue is polled."""
 
 
 class Stored(NamedTuple):
@@ -41,6 +46,9 @@ class Sink(Protocol):
         ``snapshot`` is what must be read, chunk by chunk, before the stream goes on from there.
         """
 
+    def follow(self, timeline: int) -> None:
+        """The present epoch goes on in this timeline of the same cluster: its batches are what comes next."""
+
     def snapshots(self) -> list[Snapshot]:
         """The epoch's snapshot, and the tables that schema changes ask to be read again, as far as each has come."""
 
@@ -50,11 +58,21 @@ class Sink(Protocol):
     def store(self, batch: Batch) -> Stored:
         """Stores all of ``batch`` and its position, or nothing.
 
-        Transactions at or before the stored position are skipped. Raises EpochMismatch for a batch of another epoch.
+        Transactions at or before the stored position are skipped, ``batch.observed`` never. Raises EpochMismatch for
+        a batch of another epoch.
         """
 
-    def set_state(self, state: State, error: str | None) -> None:
-        """Says, where readers of the sink look, what landing does with the source; nothing if the sink is not open."""
+    def known_tables(self) -> dict[int, Mapping[str, Any]]:
+        """Relation id → the description that a schema change, or ``remember``, gave last."""
+
+    def remember(self, tables: Mapping[int, Mapping[str, Any]]) -> None:
+        """What ``known_tables`` gives from now on."""
+
+    def set_state(self, state: State, error: str | None, schema_changes: Mode | None = None) -> None:
+        """Says, where readers of the sink look, what landing does with the source; nothing if the sink is not open.
+
+        ``schema_changes`` stays what it was where it is not given.
+        """
 
     def close(self) -> None:
         """Gives the source up."""

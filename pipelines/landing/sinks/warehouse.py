@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeVar
@@ -14,6 +15,7 @@ from cdc.failpoints import reach
 from cdc.positions import Epoch, Position, format_lsn, parse_lsn
 from cdc.snapshot import SnapshotChunk
 from cdc.snapshot_progress import SnapshotProgress
+from pipelines import tracing
 from pipelines.landing import audit
 from pipelines.landing.change_lines import COPY, ChangeLines
 from pipelines.landing.epochs import set_aside, start_epoch
@@ -21,17 +23,19 @@ from pipelines.landing.errors import SinkUnavailable, SourceTaken, is_refusal
 from pipelines.landing.lease import PATIENCE, take_lease
 from pipelines.landing.mirrors import Connection, Mirrors
 from pipelines.landing.parking import PARKED_KEYS_SQL, Parked
-from pipelines.landing.schema_changes import apply_schema_change
+from pipelines.landing.schema_changes import apply_schema_change, forget, known_tables, remember, settle_key
 from pipelines.landing.segments import segments
-from pipelines.landing.sinks.port import Purpose, State, Stored
+from pipelines.landing.sinks.port import Mode, Purpose, State, Stored
 from pipelines.landing.snapshots import (
     Snapshot,
     add_snapshot,
     completes_table,
     finish_table,
+    load_rereads,
     load_snapshots,
     prepare_table,
     store_progress,
+    sweep,
     transaction_of,
 )
 from pipelines.landing.text import timestamp_text
@@ -68,7 +72,7 @@ class WarehouseSink:
         self._connection: Connection | None = None
         self._mirrors: Mirrors | None = None
         self._epoch = 0
-        self._covered = date.min
+        self._covered = self._looked_on = date.min
 
     @property
     def connection(self) -> Connection:
@@ -99,7 +103,7 @@ class WarehouseSink:
                 keepalives_idle=10,
             )
             self._connection.prepared_max = 1000
-            take_lease(self._connection, self.source, patience=self._patience)
+            self._take_source(self._connection)
             self._mirrors = Mirrors(self._connection, self.source, self._unmirrored)
             self._mirrors.load()
             return self._position(self._connection.execute(_POSITION, [self.source]).fetchone())
@@ -114,9 +118,27 @@ class WarehouseSink:
                 add_snapshot(self.connection, self.source, self._epoch, purpose, snapshot)
         reach("snapshot.after_epoch")
 
+    def follow(self, timeline: int) -> None:
+        with self._available():
+            self.connection.execute("update log.position set timeline = %s where source = %s", [timeline, self.source])
+
     def snapshots(self) -> list[Snapshot]:
         with self._available():
             return load_snapshots(self.connection, self.source, self._epoch)
+
+    def rereads(self) -> list[Snapshot]:
+        """The tables to be read again, oldest request first."""
+        with self._available():
+            return load_rereads(self.connection, self.source, self._epoch)
+
+    def known_tables(self) -> dict[int, Mapping[str, Any]]:
+        with self._available():
+            return known_tables(self.connection, self.source)
+
+    def remember(self, tables: Mapping[int, Mapping[str, Any]]) -> None:
+        with self._available(), self.connection.transaction():
+            forget(self.connection, self.source)
+            remember(self.connection, self.source, tables)
 
     def store(self, batch: Batch) -> Stored:
         with self._available():
@@ -126,23 +148,30 @@ class WarehouseSink:
         with self._available():
             return self._around_refused(lambda careful: self._store_chunk(snapshot, chunk, careful))
 
-    def set_state(self, state: State, error: str | None) -> None:
+    def set_state(self, state: State, error: str | None, schema_changes: Mode | None = None) -> None:
         """Says in ``log.source_state`` what landing does with the source; nothing if the warehouse is away."""
         if self._connection is None:
             return
         with self._available():
             self._connection.execute(
-                "insert into log.source_state (source, state, error) values (%s, %s, %s)"
+                "insert into log.source_state (source, state, error, schema_changes) values (%s, %s, %s, %s)"
                 " on conflict (source) do update set state = excluded.state, error = excluded.error,"
+                " schema_changes = coalesce(excluded.schema_changes, source_state.schema_changes),"
                 " since = case when source_state.state = excluded.state then source_state.since else now() end,"
                 " updated_at = now()",
-                [self.source, state, error],
+                [self.source, state, error, schema_changes],
             )
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _take_source(self, connection: Connection) -> None:
+        take_lease(connection, self.source, patience=self._patience)
+
+    def _writer(self, parked: Parked, *, careful: bool, read: bool) -> MirrorWriter:
+        return MirrorWriter(self.connection, self.mirrors, parked, careful=careful, read=read)
 
     def _around_refused(self, store: Callable[[bool], _Result]) -> _Result:
         """``store(careful)``: first without care; if the warehouse refuses something, once more around it."""
@@ -157,9 +186,7 @@ class WarehouseSink:
     @contextmanager
     def _transaction(self) -> Iterator[tuple[Position, Parked]]:
         """A transaction that holds the source's position."""
-        today = datetime.now(UTC).date()
-        if today >= self._covered:
-            self._covered = ensure_partitions(self.connection, today)
+        self._make_partitions(datetime.now(UTC).date())
         with self.connection.transaction():
             with self.connection.pipeline():
                 held = self.connection.execute(_POSITION + " for update", [self.source])
@@ -170,14 +197,29 @@ class WarehouseSink:
                 raise RuntimeError(f"source {self.source} has no epoch yet: begin_epoch comes before store")
             yield stored, parked
 
+    def _make_partitions(self, today: date) -> None:
+        """Once a day. Making one needs the change log for itself: whoever reads it for long is waited for another day,
+        as long as there is a partition to write to."""
+        if today == self._looked_on:
+            return
+        try:
+            self._covered = ensure_partitions(self.connection, today)
+        except psycopg.errors.LockNotAvailable:
+            if today > self._covered:
+                raise
+        self._looked_on = today
+
     def _store(self, batch: Batch, careful: bool) -> Stored:
         reach("landing.before_position")
-        with self._transaction() as (stored, parked):
+        traced = tracing.spans("landing", tracing.parents_of(batch.transactions), source=self.source)
+        with traced as traces, self._transaction() as (stored, parked):
+            observed = self._observe(batch, parked)
             if not batch.position.is_after(stored):
-                return Stored(0, 0)
+                return Stored(0, observed)
             fresh = [t for t in batch.transactions if t.end_lsn > stored.lsn]
             changes = _count(batch, fresh)
-            schema_changes = self._write(fresh, changes, (stored.lsn, batch.position.lsn), parked, careful)
+            lsns = (stored.lsn, batch.position.lsn)
+            schema_changes = self._write(fresh, changes, lsns, parked, careful, traces)
             self.connection.execute(
                 "update log.position set lsn = %s, committed_at = coalesce(%s, committed_at), updated_at = now()"
                 " where source = %s",
@@ -189,7 +231,15 @@ class WarehouseSink:
             )
             reach("landing.before_commit")
         reach("landing.after_commit")
-        return Stored(changes, schema_changes)
+        return Stored(changes, schema_changes + observed)
+
+    def _observe(self, batch: Batch, parked: Parked) -> int:
+        """Applies schema changes that were found outside the stream; how many."""
+        for change in batch.observed:
+            apply_schema_change(self.connection, self.mirrors, self._epoch, change, time.time_ns() // 1000)
+        if batch.observed:
+            parked.reload()
+        return len(batch.observed)
 
     def _store_chunk(self, snapshot: Snapshot, chunk: SnapshotChunk, careful: bool) -> int:
         kind = "reread" if snapshot.is_reread else "snapshot"
@@ -199,12 +249,17 @@ class WarehouseSink:
             with self._transaction() as (stored, parked):
                 if chunk.first and chunk.table.columns:
                     prepare_table(self.connection, self.mirrors, self._epoch, snapshot, chunk)
+                    parked.reload()
                 transaction = transaction_of(snapshot, chunk, self.mirrors)
                 rows = len(transaction.items)
-                self._write([transaction], rows, (stored.lsn, stored.lsn), parked, careful)
+                self._write([transaction], rows, (stored.lsn, stored.lsn), parked, careful, read=True)
                 mirror = None if snapshot.is_reread else self.mirrors.by_relid(chunk.table.relid)
                 if mirror is not None and completes_table(chunk):
                     finish_table(self.connection, mirror, timestamp_text(transaction.committed_at))
+                if snapshot.sweeps and chunk.progress.done:
+                    sweep(self.connection, self.mirrors, snapshot, chunk, timestamp_text(transaction.committed_at))
+                if completes_table(chunk):
+                    settle_key(self.connection, self.mirrors, chunk.table.relid, snapshot.stamp_lsn)
                 store_progress(self.connection, snapshot, chunk, rows)
                 reach(f"{kind}.before_commit")
         except BaseException:
@@ -214,16 +269,27 @@ class WarehouseSink:
         return rows
 
     def _write(
-        self, fresh: list[Transaction], changes: int, lsns: tuple[int, int], parked: Parked, careful: bool
+        self,
+        fresh: list[Transaction],
+        changes: int,
+        lsns: tuple[int, int],
+        parked: Parked,
+        careful: bool,
+        traces: Sequence[str] = (),
+        *,
+        read: bool = False,
     ) -> int:
-        """Change log, audit, mirror and schema changes of these transactions; the number of schema changes."""
+        """Change log, audit, mirror and schema changes of these transactions; the number of schema changes.
+
+        ``read``: they are rows read from their tables, not changes of the stream.
+        """
         if not fresh:
             return 0
         connection = self.connection
-        batch_id = parked.batch_id = self._add_batch(fresh, changes, lsns) if changes else 0
+        batch_id = parked.batch_id = self._add_batch(fresh, changes, lsns, traces) if changes else 0
         today = datetime.now(UTC).date()
         lines = ChangeLines(source=self.source, epoch=self._epoch, batch_id=batch_id, landed_on=today)
-        writer = MirrorWriter(connection, self.mirrors, parked, careful=careful)
+        writer = self._writer(parked, careful=careful, read=read)
         schema_changes = 0
         for segment, schema_change in segments(fresh):
             reach("landing.before_copy")
@@ -244,13 +310,14 @@ class WarehouseSink:
                 schema_changes += 1
         return schema_changes
 
-    def _add_batch(self, fresh: list[Transaction], changes: int, lsns: tuple[int, int]) -> int:
+    def _add_batch(self, fresh: list[Transaction], changes: int, lsns: tuple[int, int], traces: Sequence[str]) -> int:
         """The batch's row, its place in every consumer's queue, and the call that wakes waiting readers."""
         found = self.connection.execute(
             """
             with batch as (
-              insert into log.batch (source, epoch, from_lsn, to_lsn, changes, first_committed_at, last_committed_at)
-              values (%s, %s, %s, %s, %s, %s, %s)
+              insert into log.batch
+                (source, epoch, from_lsn, to_lsn, changes, first_committed_at, last_committed_at, traceparents)
+              values (%s, %s, %s, %s, %s, %s, %s, %s::text[])
               returning batch_id
             ),
             queued as (
@@ -267,6 +334,7 @@ class WarehouseSink:
                 changes,
                 timestamp_text(fresh[0].committed_at),
                 timestamp_text(fresh[-1].committed_at),
+                list(traces) or None,
             ],
             prepare=True,
         ).fetchone()

@@ -29,7 +29,8 @@ create table {schema}.outbox (
     occurred_at timestamptz not null,
     causation_id uuid,
     correlation_id uuid,
-    actor_id uuid
+    actor_id uuid,
+    traceparent text
 )
 """
 
@@ -41,14 +42,20 @@ class SourceDatabase:
         self.slot = f"hw_dispatch_{self.name}"
         with cluster.connect() as server:
             server.execute(f"create database {self.name}".encode())
-        self.connection: psycopg.Connection[dict[str, Any]] = psycopg.connect(
-            cluster.dsn(self.name), autocommit=True, row_factory=dict_row
-        )
+        self.connection = self._connect()
         for schema in PRODUCERS:
             self.connection.execute(f"create schema {schema}".encode())
             self.connection.execute(OUTBOX.format(schema=schema).encode())
         ensure_publication(self.connection, "hw_dispatch", [f"{schema}.outbox" for schema in PRODUCERS])
         create_slot(self.dsn, self.slot)
+
+    def move(self, cluster: Cluster) -> None:
+        """The database is another cluster's from here on."""
+        self.cluster = cluster
+        self.connection = self._connect()
+
+    def _connect(self) -> psycopg.Connection[dict[str, Any]]:
+        return psycopg.connect(self.dsn, autocommit=True, row_factory=dict_row)
 
     @property
     def dsn(self) -> str:

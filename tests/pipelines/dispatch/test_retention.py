@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from cdc.slots import create_slot, drop_slot
+from headwater.embedded.postgres import free_port
 from pipelines.dispatch.retention import Purged, Service, purge
 from tests.pipelines.dispatch.dispatch_thread import DispatchThread, eventually
 from tests.pipelines.dispatch.source_database import PRODUCERS, SourceDatabase
@@ -38,8 +39,10 @@ def owner_dsn(source: SourceDatabase, service: str) -> str:
     return source.cluster.dsn(source.name, user=role, password=PASSWORDS[role])
 
 
-def run_purge(source: SourceDatabase, stream: StreamDatabase, timeout: float = 20) -> dict[str, Purged]:
-    services = [Service(name, "headwater", owner_dsn(source, name)) for name in PRODUCERS]
+def run_purge(
+    source: SourceDatabase, stream: StreamDatabase, timeout: float = 20, first: tuple[Service, ...] = ()
+) -> dict[str, Purged]:
+    services = [*first, *(Service(name, "headwater", owner_dsn(source, name)) for name in PRODUCERS)]
     with psycopg.connect(stream.dsn("hw_dispatch"), autocommit=True) as connection:
         found = purge(services, connection, retention=timedelta(days=14), timeout=timeout)
     return {purged.service: purged for purged in found}
@@ -128,3 +131,14 @@ def test_no_inbox_row_goes_while_an_outbox_could_not_be_purged(source: SourceDat
     age(source, event, 15)
     source.connection.execute("insert into finance.inbox values ('x', %s, now() - interval '15 days')", [event])
     assert run_purge(source, stream, timeout=0)["finance"].inbox == 0
+
+
+def test_a_service_whose_database_is_away_keeps_nobody_elses_rows(
+    source: SourceDatabase, stream: StreamDatabase, dispatching: DispatchThread
+) -> None:
+    old = source.emit(uuid.uuid4(), 1)
+    age(source, old, 15)
+    nowhere = f"postgresql://hw_hr_owner@127.0.0.1:{free_port()}/hr?connect_timeout=3"
+    purged = run_purge(source, stream, first=(Service("hr", "hr", nowhere),))
+    assert purged["contacts"] == Purged("contacts", 1, 0, None)
+    assert (purged["hr"].outbox, "its database (" in str(purged["hr"].waiting_for)) == (0, True)

@@ -17,21 +17,38 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def arguments(source: SourceDatabase, warehouse_dsn: str, heartbeat: Path, *, action: str = "land") -> str:
-    described = {
+    given = {"source": describe(source), "warehouse": warehouse_dsn, "heartbeat": str(heartbeat), "action": action}
+    return json.dumps(given)
+
+
+def describe(source: SourceDatabase) -> dict[str, Any]:
+    """What ``described`` makes the same source of."""
+    return {
         "name": source.name,
         "dsn": source.dsn,
         "spool_dir": str(source.spool_dir),
         "slot": source.slot,
         "publications": list(source.publications),
     }
-    return json.dumps({"source": described, "warehouse": warehouse_dsn, "heartbeat": str(heartbeat), "action": action})
 
 
-def spawn(given: str, *, failpoint: str = "", log: Path | None = None) -> subprocess.Popen[bytes]:
+def described(given: dict[str, Any]) -> SourceDatabase:
+    return SourceDatabase(
+        given["name"],
+        given["dsn"],
+        Path(given["spool_dir"]),
+        slot=given["slot"],
+        publications=tuple(given["publications"]),
+    )
+
+
+def spawn(
+    given: str, *, failpoint: str = "", log: Path | None = None, module: str = "tests.pipelines.landing.process"
+) -> subprocess.Popen[bytes]:
     """Starts the process; with ``failpoint`` it kills itself there."""
     with (log or Path(os.devnull)).open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.pipelines.landing.process", given],
+            [sys.executable, "-m", module, given],
             cwd=ROOT,
             env=os.environ | {"HEADWATER_FAILPOINT": failpoint},
             stdout=output,
@@ -40,14 +57,7 @@ def spawn(given: str, *, failpoint: str = "", log: Path | None = None) -> subpro
 
 
 def main(given: dict[str, Any]) -> None:
-    described = given["source"]
-    source = SourceDatabase(
-        described["name"],
-        described["dsn"],
-        Path(described["spool_dir"]),
-        slot=described["slot"],
-        publications=tuple(described["publications"]),
-    )
+    source = described(given["source"])
     if given["action"] == "repair":
         repair(source, given["warehouse"])
         return

@@ -108,9 +108,18 @@ class SinkContract:
         assert again.open() == position(300)
         again.close()
 
-    def test_an_older_version_never_overwrites_a_newer_one(self, harness: SinkHarness, sink: Sink) -> None:
-        sink.store(batch(transaction(1, 200, insert(180, "1", "newer", None))))
-        sink.store(batch(transaction(2, 300, change("u", 150, 0, after=("1", "older", None)))))
+    def test_the_later_commit_wins_wherever_its_change_stands(self, harness: SinkHarness, sink: Sink) -> None:
+        """An insert may stand in the log before the deletion that made its key free."""
+        sink.store(batch(transaction(1, 200, insert(120, "1", "old", None))))
+        sink.store(batch(transaction(2, 300, change("d", 180, 0, before=("1", "old", None)))))
+        sink.store(batch(transaction(3, 400, insert(150, "1", "new", None))))
+        assert harness.rows() == {"1": ("1", "new", None)}
+
+    def test_what_comes_again_changes_nothing(self, harness: SinkHarness, sink: Sink) -> None:
+        older = batch(transaction(1, 200, insert(180, "1", "older", None)))
+        sink.store(older)
+        sink.store(batch(transaction(2, 300, change("u", 250, 0, after=("1", "newer", None)))))
+        sink.store(older)
         assert harness.rows() == {"1": ("1", "newer", None)}
 
     def test_a_batch_that_breaks_off_leaves_nothing(self, harness: SinkHarness, sink: Sink) -> None:
@@ -158,10 +167,13 @@ class SinkContract:
         sink.store(batch(transaction(2, 300, moved)))
         assert harness.rows() == {"2": ("2", "a", "big")}
 
-    def test_a_delete_of_an_unknown_row_holds_against_its_late_insert(self, harness: SinkHarness, sink: Sink) -> None:
+    def test_a_delete_of_an_unknown_row_is_kept_and_leaves_its_place_free(
+        self, harness: SinkHarness, sink: Sink
+    ) -> None:
         sink.store(batch(transaction(1, 200, change("d", 150, 0, before=("1", UNCHANGED, UNCHANGED)))))
-        sink.store(batch(transaction(2, 300, insert(120, "1", "late", None))))
         assert harness.rows() == {}
+        sink.store(batch(transaction(2, 300, insert(220, "1", "again", None))))
+        assert harness.rows() == {"1": ("1", "again", None)}
 
     def test_a_truncation_ends_every_row_before_it(self, harness: SinkHarness, sink: Sink) -> None:
         sink.store(batch(transaction(1, 200, insert(150, "1", "a", None))))

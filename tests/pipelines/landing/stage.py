@@ -22,7 +22,7 @@ from pipelines.landing.worker import SourceDatabase, run
 from pipelines.runtime import Heartbeat
 from tests.cdc.database import Database
 
-DEADLINE = 30.0
+DEADLINE = 90.0
 _numbers = itertools.count(1)
 
 

@@ -147,8 +147,11 @@ def test_any_sequence_of_batches(seed: int, owner: Connection, lane: Lane, progr
 
 def _one_of_the_waiting(owner: Connection, rhythm: random.Random, lane: Lane) -> None:
     """Refreshes some of the waiting batches and leaves the others, older and newer ones, in the queue."""
-    waiting = [batch for (batch,) in owner.execute("select batch_id from log.queue order by batch_id")]
+    waiting = [
+        batch
+        for (batch,) in owner.execute("select batch_id from log.queue where consumer = 'refresh' order by batch_id")
+    ]
     held = rhythm.sample(waiting, rhythm.randint(0, len(waiting) - 1))
-    owner.execute("delete from log.queue where batch_id = any(%s)", [held])
+    owner.execute("delete from log.queue where consumer = 'refresh' and batch_id = any(%s)", [held])
     lane.run_pass()
     owner.execute("insert into log.queue select 'refresh', unnest(%s::bigint[])", [held])

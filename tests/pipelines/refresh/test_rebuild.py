@@ -61,7 +61,7 @@ def test_what_the_lane_took_meanwhile_is_taken_again(
         assert differences(owner, program) == []
         rebuild.swap()
     assert differences(owner, program) != [], "the rebuild read before the batch landed"
-    assert owner.execute("select batch_id from log.queue").fetchall() == [(batch,)]
+    assert owner.execute("select batch_id from log.queue where consumer = 'refresh'").fetchall() == [(batch,)]
     drain(lane)
     assert differences(owner, program) == []
 
@@ -98,7 +98,7 @@ def test_a_rebuild_that_died_leaves_no_trace(
         rebuild.begin()
         rebuild.read()
         rebuild.swap()
-    assert owner.execute("select count(*) from log.queue").fetchone() == (0,)
+    assert owner.execute("select count(*) from log.queue where consumer = 'refresh'").fetchone() == (0,)
     assert owner.execute(
         "select (select count(*) from ops.rebuild), (select count(*) from ops.rebuild_batch)"
     ).fetchone() == (0, 0)

@@ -53,7 +53,7 @@ def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
 
 
 def queue_is_empty(owner: Connection) -> bool:
-    return owner.execute("select count(*) from log.queue").fetchone() == (0,)
+    return owner.execute("select count(*) from log.queue where consumer = 'refresh'").fetchone() == (0,)
 
 
 @pytest.mark.parametrize("failpoint", FAILPOINTS)

@@ -12,7 +12,7 @@ import pytest
 from tests.datasets import folder
 from transactional.importers import adventureworks
 from transactional.importers.company import Company
-from transactional.importers.parquet import MissingInput
+from transactional.importers.sheets import MissingInput
 
 
 @pytest.fixture(scope="module")

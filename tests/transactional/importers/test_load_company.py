@@ -15,7 +15,7 @@ from transactional.identity.models import UserAccount
 from transactional.importers import demo, loading
 from transactional.importers.company import Company
 from transactional.importers.report import Report
-from transactional.importers.writing import ReplicasStuck
+from transactional.importers.sending import ReplicasStuck
 from transactional.kernel.context import Context
 
 IMPORTER = Principal(user_id=None, name="import", roles=frozenset({"service"}))
@@ -99,6 +99,42 @@ def test_every_change_is_announced_by_a_command_of_the_importer(world: World, lo
     created = [row for row in world.outbox("contacts") if row["type"] == "ACCOUNT_CREATED"]
     assert len(created) == 120
     assert world.outbox("orders") == []
+
+
+def test_an_account_is_announced_once_with_its_primary_contact(world: World, company: Company, loaded: Report) -> None:
+    """Only who has a part in other accounts too comes after them, and then an account is changed."""
+    wide = company.contacts.filter(pl.col("memberships").list.len() > 1)["memberships"].explode()
+    primary = wide.struct.field("primary").sum()
+    assert len(world.outbox("contacts", "ACCOUNT_UPDATED")) == primary < 10
+    assert one(world, "select count(*) from contacts.account where version > 1") == (primary,)
+    homes = "select count(*) from contacts.contact join contacts.external_reference on resource_id = contact.id"
+    assert one(world, homes) == one(world, "select count(*) from contacts.contact")
+
+
+def test_a_person_who_is_refused_does_not_take_the_account_along(world: World, load: Load, loaded: Report) -> None:
+    company = demo.build(seed=13, size=demo.Size(accounts=10, orders=1))
+    company.source = "bad person"
+    nobody = pl.lit(None, pl.String)
+    first = company.contacts["ref"][0]
+    company = without(
+        company,
+        **{name: getattr(company, name).head(0) for name in ("territories", "teams", "users", "categories")},
+        products=company.products.head(0),
+        orders=company.orders.head(0),
+        accounts=company.accounts.with_columns(owner_ref=nobody, team_ref=nobody, territory_ref=nobody),
+        contacts=company.contacts.with_columns(
+            owner_ref=nobody,
+            team_ref=nobody,
+            territory_ref=nobody,
+            email=pl.when(pl.col("ref") == first).then(pl.lit("no address")).otherwise("email"),
+        ),
+    )
+    report = load(company)
+    assert (report.counts["accounts"].created, report.counts["accounts"].rejected) == (10, 0)
+    assert (report.counts["contacts"].created, report.counts["contacts"].rejected) == (company.contacts.height - 1, 1)
+    assert report.rejections[0].reason.startswith("email: ")
+    again = load(company)
+    assert (again.created, again.counts["contacts"].unchanged) == (0, company.contacts.height - 1)
 
 
 def test_loading_again_changes_nothing(world: World, company: Company, load: Load, loaded: Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from typing import cast as cast_
 
 import pytest
 
@@ -15,11 +16,10 @@ from tests.world import World
 LIBRARIAN = "librarian"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def librarian() -> None:
-    """A role of the sample service: all of its commands, in one's territories and one's own rows."""
-    assert isinstance(roles.ROLES, dict)
-    roles.ROLES[LIBRARIAN] = Role(frozenset({"shelf.*"}), roles.TERRITORY)
+@pytest.fixture(autouse=True)
+def librarian(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role of the sample service, for its tests alone: all of its commands, in one's own rows and territories."""
+    monkeypatch.setitem(cast_("dict[str, Role]", roles.ROLES), LIBRARIAN, Role(frozenset({"shelf.*"}), roles.TERRITORY))
 
 
 @pytest.fixture

@@ -105,7 +105,9 @@ def test_a_body_beyond_the_limit_is_refused(world: World, cast: Cast) -> None:
 
 def test_unknown_addresses_and_methods(world: World, cast: Cast, new_book: NewBook) -> None:
     problem(cast.alice.get("/api/shelf/nothing"), 404)
-    problem(cast.alice.get("/nowhere"), 404)
+    problem(cast.alice.get("/api/nowhere"), 404)
+    nowhere = cast.alice.get("/nowhere")  # below /api/ programs ask, elsewhere people
+    assert (nowhere.status_code, nowhere.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
     answer = cast.alice.post(f"{BOOKS}/{new_book(cast.alice)['id']}")
     problem(answer, 405)
     assert answer.headers["Allow"] == "GET, HEAD"

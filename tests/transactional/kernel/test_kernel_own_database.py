@@ -97,4 +97,4 @@ def test_the_database_knows_only_its_own_service(apart: World) -> None:
     assert {row["nspname"] for row in schemas} == {"public", "shelf", "headwater_ddl"}
     published = apart.rows("select pubname, schemaname from pg_publication_tables")
     assert {row["schemaname"] for row in published} == {"shelf"}
-    assert {row["pubname"] for row in published} == {"hw_landing", "hw_dispatch"}
+    assert {row["pubname"] for row in published} == {"hw_landing", "hw_dispatch", "hw_kafka"}

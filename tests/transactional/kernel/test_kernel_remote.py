@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.test import override_settings
+from django.urls import get_resolver
 
 from headwater.embedded.postgres import free_port
 from tests.cast import Cast, Person
@@ -33,6 +34,7 @@ class Quiet(WSGIRequestHandler):
 def elsewhere(world: World) -> Iterator[str]:
     """The base URL of a server that hosts the sample service."""
     application = get_wsgi_application()
+    assert get_resolver().url_patterns, "read now, with every service, and not first by a test that hosts fewer"
 
     def serve(environ, start_response):  # type: ignore[no-untyped-def]
         try:

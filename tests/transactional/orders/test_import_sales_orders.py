@@ -82,6 +82,15 @@ def test_a_header_keeps_its_own_subtotal_within_half_a_unit_of_the_last_place(sh
     assert Decimal(kept) == Decimal("0.0001")
 
 
+def test_without_a_subtotal_an_order_gets_the_sum_of_its_lines(shop, bring):
+    line = {"product_id": shop.bike, "quantity": 3, "unit_price": "9.99", "discount": "0.333333"}
+    answer = bring({"sub_total": None, "lines": [line, line]})
+    order = shop.cast.alice.get(f"{PATH}/{answer.json()['verdicts'][0]['id']}").json()
+    assert Decimal(order["sub_total"]) == Decimal("39.9600")
+    huge = line | {"quantity": "999999999999999", "unit_price": "999999999999999"}
+    assert verdicts(bring({"sub_total": None, "lines": [huge]})) == [("rejected", ["lines"])]
+
+
 def test_running_it_twice_changes_nothing(shop, bring):
     keys = [str(uuid4()) for _ in range(40)]
     first = bring(*[{}] * 40, keys=keys).json()

@@ -167,6 +167,21 @@ def test_mirror_staging_and_log_are_closed_to_analysts(table: str, alice: Analys
         connection.execute(f"select * from {table}".encode())
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "select ops.rights_of('{charlie}')",
+        "select ops.tokens_valid_from('{charlie}')",
+        "select * from ops.changes_of(array['{{}}'::jsonb])",
+        "select * from ops.rows_seen(array['{{}}'::jsonb])",
+    ],
+)
+def test_an_analyst_cannot_ask_the_owners_functions(question: str, alice: Analyst, charlie: Analyst) -> None:
+    """They answer for anybody, or with more than the marts hold; only the read API asks them."""
+    with alice.connect() as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(question.format(charlie=charlie.user_id).encode())
+
+
 def test_rights_that_identity_takes_away_are_gone_at_once(alice: Analyst) -> None:
     with alice.connect() as connection:
         assert seen(connection) == {ACME, ACME_EAST}

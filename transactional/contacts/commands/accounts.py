@@ -8,13 +8,14 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from transactional.contacts.models import CONTACT, Account, AccountContact
-from transactional.contacts.queries import account_numbers, belongs_to, lock_tree, referred_account, referred_contact
+from transactional.contacts.queries import account_numbers, belongs_to, referred_account, referred_contact
 from transactional.contracts.base import UNSET, Command
 from transactional.contracts.events import AccountCreated, AccountUpdated
 from transactional.contracts.types import Address, Currency, Custom, NonNegativeAmount, Text
 from transactional.kernel.context import Context
 from transactional.kernel.problems import Invalid
 from transactional.kernel.registry import command
+from transactional.kernel.trees import lock_tree
 
 AccountType = Literal["Customer", "Vendor", "Partner", "Prospect"]
 
@@ -124,7 +125,7 @@ class SetParent(Command):
 
 @command(SetParent, resource="contacts.account", target="account_uuid")
 def set_parent(ctx: Context, cmd: SetParent) -> Account:
-    lock_tree()
+    lock_tree("contacts", "account")
     account = Account.objects.for_update(ctx, cmd.account_uuid)
     if cmd.parent_id == account.pk:
         raise Invalid("parent_id", "cycle", f"Account {account.account_number} would become its own ancestor.")

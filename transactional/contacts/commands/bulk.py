@@ -9,9 +9,9 @@ from django.db import connections
 from pydantic import BaseModel, ConfigDict, Field
 
 from policy.decide import scopes
-from policy.rows import row_filter
+from policy.rows import contains, row_filter
 from transactional.contacts.commands.accounts import CreateAccount, new_account
-from transactional.contacts.commands.contacts import CreateContact, new_contact
+from transactional.contacts.commands.contacts import CreateContact, PersonFields, new_contact
 from transactional.contacts.models import CONTACT, Account, AccountContact, Contact
 from transactional.contacts.queries import account_numbers
 from transactional.contracts.events import AccountCreated, AccountUpdated
@@ -22,13 +22,28 @@ from transactional.kernel.references import resolve
 from transactional.kernel.registry import bulk
 
 
+class Person(PersonFields):
+    """The account's main person, who is created with it, at home in it and as much whose as it is.
+
+    ``role`` is the person's part in the account, ``key`` what the contact is called elsewhere. Takes the permissions
+    ``contacts.create_contact``, ``contacts.link_contact`` and ``contacts.set_primary_contact``.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    role: Text = "Primary contact"
+    key: ReferenceKey | None = None
+
+
 class BulkAccount(CreateAccount):
     """An account whose parent may be named by its key elsewhere; parents come before children.
 
-    A primary contact of kind ``contact`` is named with the contact's own row (``memberships``), which comes later.
+    Its primary contact comes with it as ``person``, or later with the contact's own row (``memberships``), which costs
+    an update of the account and an event.
     """
 
     parent_key: ReferenceKey | None = None
+    person: Person | None = None
 
 
 @bulk(BulkAccount, resource="contacts.account", permission="contacts.create_account")
@@ -39,6 +54,8 @@ def create_accounts(ctx: Context, rows: list[Row[BulkAccount]]) -> None:
     visible: set[UUID] = set(Account.objects.visible_to(ctx).filter(pk__in=named).values_list("pk", flat=True))
     numbers = iter(account_numbers(len(rows)))
     made: list[Account] = []
+    people: list[Contact] = []
+    links: list[AccountContact] = []
     for row in rows:
         parent_id, key = row.cmd.parent_id, row.cmd.parent_key
         if key is not None:
@@ -48,19 +65,51 @@ def create_accounts(ctx: Context, rows: list[Row[BulkAccount]]) -> None:
         elif parent_id is not None and parent_id not in visible:
             row.reject("parent_id", "unknown", f"There is no account {parent_id}.")
         if row.cmd.primary_contact is not None and row.cmd.primary_contact.kind == CONTACT:
-            row.reject("primary_contact", "later", "Name the primary contact with the contact's row.")
+            row.reject("primary_contact", "later", "Give the person with the account, or with the contact's own row.")
         if not row.open:
             continue
         account = new_account(ctx, row.cmd, next(numbers))
         account.parent_id = parent_id
+        if row.cmd.person is not None:
+            contact = _primary(ctx, account, row.cmd.person)
+            if not _may_give(ctx, account, contact):
+                row.reject("person", "forbidden", "You may not give accounts like this one contacts.")
+                continue
+            people.append(contact)
+            links.append(AccountContact(account=account, contact=contact, role=row.cmd.person.role))
+            if row.cmd.person.key is not None:
+                ctx.refer(contact, row.cmd.person.key.source, row.cmd.person.key.key)
         made.append(account)
         row.accept(account)
         visible.add(account.account_uuid)
         if row.key is not None:
             known[row.key] = account.account_uuid
     copy_rows(made)
+    copy_rows(people)
+    copy_rows(links)
     for account in made:
         ctx.emit(AccountCreated.of(account))
+
+
+def _primary(ctx: Context, account: Account, person: Person) -> Contact:
+    """The account's person, not saved yet, named in the account as its primary contact."""
+    fields = person.model_dump(exclude={"role", "key"})
+    scope = {name: getattr(account, name) for name in ("owner_id", "team_id", "territory_id")}
+    contact = Contact(account_uuid=account.account_uuid, **fields, **scope)
+    account.primary_contact_kind = CONTACT
+    account.primary_contact_id = contact.id
+    return contact
+
+
+def _may_give(ctx: Context, account: Account, contact: Contact) -> bool:
+    """Whether the actor may do to each of the two what a command for it alone would ask."""
+    asked: tuple[tuple[str, Account | Contact], ...] = (
+        ("contacts.create_contact", contact),
+        ("contacts.link_contact", account),
+        ("contacts.set_primary_contact", account),
+    )
+    roles = ctx.actor.roles
+    return all(contains(ctx.actor, scopes(roles, permission, row.object_type()), row) for permission, row in asked)
 
 
 class Membership(BaseModel):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from pydantic import BaseModel
+
+from policy.personal import PERSONAL
 from transactional.contacts.commands.accounts import merged
 from transactional.contacts.models import Account, AccountContact, Contact
 from transactional.contacts.queries import referred_account
@@ -14,16 +17,21 @@ from transactional.kernel.problems import Conflict, Invalid
 from transactional.kernel.registry import command
 
 
-class CreateContact(Command):
-    """Create a contact, at home in an account or in none."""
+class PersonFields(BaseModel):
+    """Who somebody is and how to reach them."""
 
-    account_uuid: UUID | None = None
     first_name: Text | None = None
     last_name: Text
     title: Text | None = None
     email: Email | None = None
     phone: Phone | None = None
     job_title: Text | None = None
+
+
+class CreateContact(PersonFields, Command):
+    """Create a contact, at home in an account or in none."""
+
+    account_uuid: UUID | None = None
     owner_id: UUID | None = None
     team_id: UUID | None = None
     territory_id: UUID | None = None
@@ -110,4 +118,23 @@ def assign_contact(ctx: Context, cmd: AssignContact) -> Contact:
     if not cmd.given():
         raise Invalid("owner_id", "missing", "Say an owner, a team or a territory.")
     contact.change(**cmd.given())
+    return contact
+
+
+ERASED = "(erased)"
+"""What stands in place of a name that must not be empty."""
+
+
+class EraseContact(Command):
+    """Forget a person: every field that says something of them is emptied for good. Links and what they bought stay."""
+
+    id: UUID
+
+
+@command(EraseContact, resource="contacts.contact", target="id", permission="privacy.erase_contact")
+def erase_contact(ctx: Context, cmd: EraseContact) -> Contact:
+    """The present row alone; ``headwater erase`` sends this and takes the values out of history, too."""
+    contact = Contact.objects.for_update(ctx, cmd.id)
+    emptied: dict[str, object] = dict.fromkeys(PERSONAL["contacts.contact"])
+    contact.change(**emptied | {"last_name": ERASED, "custom": {}})
     return contact

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from transactional.identity.commands import groups, places, users
+from transactional.identity.commands import groups, own, places, users
 
-__all__ = ["groups", "places", "users"]
+__all__ = ["groups", "own", "places", "users"]

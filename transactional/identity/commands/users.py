@@ -150,7 +150,7 @@ def set_password(ctx: Context, cmd: SetPassword) -> UserAccount:
     Credential.objects.update_or_create(
         user=user, defaults={"password": make_password(cmd.password), "changed_at": now()}
     )
-    _end(ctx, user)
+    end_sessions(ctx, user)
     return user
 
 
@@ -163,7 +163,7 @@ class RevokeTokens(Command):
 @command(RevokeTokens, resource="identity.user_account", target="id")
 def revoke_tokens(ctx: Context, cmd: RevokeTokens) -> UserAccount:
     user = UserAccount.objects.for_update(ctx, cmd.id)
-    _end(ctx, user)
+    end_sessions(ctx, user)
     return user
 
 
@@ -186,7 +186,7 @@ def deactivate_user(ctx: Context, cmd: DeactivateUser) -> UserAccount:
         raise Conflict(f"User {user.username} is not active.")
     if user.pk == ctx.actor.user_id:
         raise Conflict("You cannot deactivate yourself; ask another administrator.")
-    _end(ctx, user, is_active=False)
+    end_sessions(ctx, user, is_active=False)
     return user
 
 
@@ -237,7 +237,8 @@ def _change(ctx: Context, user: UserAccount, **values: object) -> None:
         ctx.emit(UserChanged.of(user))
 
 
-def _end(ctx: Context, user: UserAccount, **values: object) -> None:
+def end_sessions(ctx: Context, user: UserAccount, **values: object) -> None:
+    """Ends every session and token of the user, and changes ``values`` with it."""
     LoginSession.objects.filter(user=user, ended_at__isnull=True).update(ended_at=now())
     _change(ctx, user, tokens_valid_from=_from_now(user), **values)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transactional.importers import parquet
+from transactional.importers import sheets
 from transactional.importers.adventureworks import accounts, catalogue, orders, sellers, tables
 from transactional.importers.adventureworks.files import Files
 from transactional.importers.company import Company
@@ -14,7 +14,7 @@ SOURCE = "adventureworks"
 
 def read(directory: Path) -> Company:
     """The company as its files describe it. Raises MissingInput, before any row is read, naming what is absent."""
-    parquet.check(directory, tables.SHEETS)
+    sheets.check(directory, tables.SHEETS)
     files = Files(directory)
     addresses = files.addresses()
     headers = orders.headers(files, orders.currency_of_rate(files))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from transactional.importers.adventureworks import tables
-from transactional.importers.adventureworks.files import Files, reference
+from transactional.importers.adventureworks.files import Files
 from transactional.importers.adventureworks.sellers import first_email
 from transactional.importers.company import ACCOUNT, CONTACT, shaped
-from transactional.importers.parquet import flag, unknown
+from transactional.importers.files import reference
+from transactional.importers.sheets import flag, unknown
 
 _CUSTOMER_PERSONS = ("IN", "SC", "GC")
 """Individual customers, store contacts and general contacts; employees and vendors' people are no customers."""

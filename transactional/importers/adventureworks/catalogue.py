@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from transactional.importers.adventureworks import tables
-from transactional.importers.adventureworks.files import Files, reference
+from transactional.importers.adventureworks.files import Files
 from transactional.importers.company import CATEGORY, PRODUCT, shaped
-from transactional.importers.parquet import flag, unknown
+from transactional.importers.files import reference
+from transactional.importers.sheets import flag, unknown
 
 _CURRENCY = "USD"
 """List prices have no currency column: AdventureWorks sells from the United States."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from transactional.importers.adventureworks import tables
-from transactional.importers.adventureworks.files import Files, reference
+from transactional.importers.adventureworks.files import Files
 from transactional.importers.company import ORDER, shaped
-from transactional.importers.parquet import flag, unknown
+from transactional.importers.files import reference
+from transactional.importers.sheets import flag, unknown
 
 _STATUS = {1: "confirmed", 2: "confirmed", 3: "confirmed", 4: "cancelled", 5: "shipped", 6: "cancelled"}
 """AdventureWorks: 1 in process, 2 approved, 3 backordered, 4 rejected, 5 shipped, 6 cancelled."""

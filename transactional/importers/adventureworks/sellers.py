@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from transactional.importers.adventureworks import tables
-from transactional.importers.adventureworks.files import Files, reference
+from transactional.importers.adventureworks.files import Files
 from transactional.importers.company import TEAM, TERRITORY, USER, shaped
-from transactional.importers.parquet import unknown
+from transactional.importers.files import reference
+from transactional.importers.sheets import unknown
 
 _SALES = "team:sales"
 _GROUP_OF_TEAM = {"North American Sales": "North America", "European Sales": "Europe", "Pacific Sales": "Pacific"}

@@ -1,6 +1,6 @@
 """The files of AdventureWorks that the sales side is read from, with the columns used."""
 
-from transactional.importers.parquet import DATE, FLAG, INTEGER, MONEY, TEXT, Sheet
+from transactional.importers.sheets import DATE, FLAG, INTEGER, MONEY, TEXT, Sheet
 
 TERRITORY = Sheet(
     "Sales.SalesTerritory",

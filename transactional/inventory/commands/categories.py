@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db import connections
-
 from transactional.contracts.base import UNSET, Command
 from transactional.contracts.types import Text
 from transactional.inventory.models import ProductCategory
 from transactional.kernel.context import Context
 from transactional.kernel.problems import Invalid
 from transactional.kernel.registry import command
+from transactional.kernel.trees import lock_tree
 
 
 class CreateProductCategory(Command):
@@ -41,19 +40,13 @@ class UpdateProductCategory(Command):
 def update_product_category(ctx: Context, cmd: UpdateProductCategory) -> ProductCategory:
     values = cmd.given()
     if "parent_id" in values:
-        _lock_tree()
+        lock_tree("inventory", "product_category")
     category = ProductCategory.objects.for_update(ctx, cmd.id)
     if values.get("parent_id") == category.pk:
         raise Invalid("parent_id", "cycle", f"Category {category.name} would become its own ancestor.")
     check_category(values.get("parent_id"), "parent_id")
     category.change(**values)
     return category
-
-
-def _lock_tree() -> None:
-    """Makes moves take turns, before any row is locked; the trigger that refuses loops takes the same lock."""
-    with connections["inventory"].cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(hashtextextended('inventory.product_category.parent', 0))")
 
 
 def check_category(category_id: UUID | None, field: str) -> None:

@@ -4,35 +4,9 @@ from __future__ import annotations
 
 from django.db import migrations
 
-# The lock makes changes of the tree take turns, so that two moves at once cannot close a loop that neither sees.
-TREE = """
-create function product_category_acyclic() returns trigger
-language plpgsql
-set search_path from current
-as $$
-begin
-  perform pg_advisory_xact_lock(hashtextextended('inventory.product_category.parent', 0));
-  if exists (
-    with recursive above as (
-      select id, parent_id from product_category where id = new.parent_id
-      union
-      select product_category.id, product_category.parent_id
-      from product_category join above on product_category.id = above.parent_id
-    )
-    select from above where id = new.id
-  ) then
-    raise exception 'Category % would become its own ancestor.', new.name
-      using errcode = '23514', column = 'parent_id', table = tg_table_name, schema = tg_table_schema;
-  end if;
-  return null;
-end
-$$;
-create constraint trigger product_category_inserted_below after insert on product_category
-  for each row when (new.parent_id is not null) execute function product_category_acyclic();
-create constraint trigger product_category_moved_below after update on product_category
-  for each row when (new.parent_id is not null and new.parent_id is distinct from old.parent_id)
-  execute function product_category_acyclic();
-"""
+from transactional.kernel.trees import acyclic
+
+TREE = acyclic("inventory", "product_category", key="id", name="product_category", called="Category", shown="name")
 
 # An exclusion constraint on (product, currency, period) needs btree_gist, which the embedded PostgreSQL lacks.
 # Deferred, so that a period can be ended and its successor written in one transaction; the product's row is the lock
@@ -71,6 +45,6 @@ create constraint trigger product_price_alone after insert or update on product_
 class Migration(migrations.Migration):
     dependencies = [("inventory", "0001_initial")]
     operations = [
-        migrations.RunSQL(TREE, "drop function product_category_acyclic() cascade"),
+        migrations.RunSQL(*TREE),
         migrations.RunSQL(PERIODS, "drop function product_price_alone() cascade"),
     ]

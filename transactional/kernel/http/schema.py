@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from functools import cache
 from typing import Any, get_origin
 
@@ -12,7 +13,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.plumbing import ComponentIdentity, ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from pydantic import BaseModel, TypeAdapter, create_model
 
@@ -59,11 +60,14 @@ class PydanticSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-cal
     def get_name(self, auto_schema: Any, direction: str) -> str:
         return f"{_service_of(self.target)}{self.target.__name__}"
 
+    def get_identity(self, auto_schema: Any, direction: str) -> Any:
+        """What the component says: a model is met by itself and within others, of which pydantic gives no class."""
+        schema = _json_schema(self.target, direction)
+        return _identity({name: value for name, value in schema.items() if name != "$defs"})
+
     def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
         incoming = direction == "request"
-        schema = self.target.model_json_schema(
-            ref_template="#/components/schemas/{model}", mode="validation" if incoming else "serialization"
-        )
+        schema = deepcopy(_json_schema(self.target, direction))
         target = getattr(self.target, "target_field", None)
         if incoming and target is not None:  # the path names it
             schema["properties"].pop(target)
@@ -73,10 +77,21 @@ class PydanticSchema(OpenApiSerializerExtension):  # type: ignore[no-untyped-cal
         renamed: dict[str, Any] = _rename(schema, names)
         for name, definition in renamed.pop("$defs", {}).items():
             component = ResolvedComponent(  # type: ignore[no-untyped-call]
-                names[name], ResolvedComponent.SCHEMA, definition, names[name]
+                names[name], ResolvedComponent.SCHEMA, definition, _identity(schema["$defs"][name])
             )
             auto_schema.registry.register_on_missing(component)
         return renamed
+
+
+@cache
+def _json_schema(model: type[BaseModel], direction: str) -> dict[str, Any]:
+    return model.model_json_schema(
+        ref_template="#/components/schemas/{model}", mode="validation" if direction == "request" else "serialization"
+    )
+
+
+def _identity(schema: dict[str, Any]) -> Any:
+    return ComponentIdentity(schema)  # type: ignore[no-untyped-call]
 
 
 def openapi(request: HttpRequest) -> HttpResponse:

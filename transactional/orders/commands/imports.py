@@ -20,10 +20,11 @@ from transactional.contracts.base import Command
 from transactional.contracts.types import Address, Currency, Custom, NonNegativeAmount, Quantity, Rate, Text
 from transactional.kernel.bulk import Row, copy_rows
 from transactional.kernel.context import Context
+from transactional.kernel.money import MAX_AMOUNT
 from transactional.kernel.outbox import write_rows
 from transactional.kernel.registry import bulk
 from transactional.orders import queries
-from transactional.orders.amounts import TOLERANCE, lines_total
+from transactional.orders.amounts import TOLERANCE, lines_total, sub_total
 from transactional.orders.inputs import MAX_LINES, Channel, LineNumber, ShortText
 from transactional.orders.models import CLOSED, SHIPPED, AccountProfile, ProductReplica, SalesOrder, SalesOrderLine
 
@@ -57,8 +58,8 @@ class ImportLine(BaseModel):
 class ImportSalesOrder(Command):
     """An order as another system closed it. Without a number it gets one of ours; lines without numbers are counted.
 
-    ``sub_total`` is kept as given if it lies within half a ten-thousandth of the lines' exact sum. Owner, team and
-    territory that are left out are the account's.
+    ``sub_total`` is kept as given if it lies within half a ten-thousandth of the lines' exact sum, and computed where
+    it is left out. Owner, team and territory that are left out are the account's.
     """
 
     order_number: ForeignNumber | None = None
@@ -69,7 +70,7 @@ class ImportSalesOrder(Command):
     due_date: date | None = None
     ship_date: date | None = None
     currency: Currency
-    sub_total: NonNegativeAmount
+    sub_total: NonNegativeAmount | None = None
     tax_amount: NonNegativeAmount = Decimal(0)
     freight: NonNegativeAmount = Decimal(0)
     billing_address: Address | None = None
@@ -139,9 +140,15 @@ def _refusals(
     numbers = _line_numbers(cmd.lines)
     if len(set(numbers)) < len(numbers):
         yield "lines", "repeated_number", "Two lines have the same number."
-    total = lines_total((line.quantity, line.unit_price, line.discount) for line in cmd.lines)
-    if abs(cmd.sub_total - total) > TOLERANCE:
+    total = lines_total(_factors(cmd))
+    if cmd.sub_total is None and total > MAX_AMOUNT:
+        yield "lines", "too_large", f"The lines come to {total}; an order holds {MAX_AMOUNT} at most."
+    elif cmd.sub_total is not None and abs(cmd.sub_total - total) > TOLERANCE:
         yield "sub_total", "differs_from_lines", f"The lines come to {total}."
+
+
+def _factors(cmd: ImportSalesOrder) -> list[tuple[Decimal, Decimal, Decimal]]:
+    return [(line.quantity, line.unit_price, line.discount) for line in cmd.lines]
 
 
 def _line_numbers(lines: Iterable[ImportLine]) -> list[int]:
@@ -158,7 +165,7 @@ def _order(cmd: ImportSalesOrder, number: str, account: AccountProfile) -> Sales
         due_date=cmd.due_date,
         ship_date=cmd.ship_date,
         currency=cmd.currency,
-        sub_total=cmd.sub_total,
+        sub_total=sub_total(_factors(cmd)) if cmd.sub_total is None else cmd.sub_total,
         tax_amount=cmd.tax_amount,
         freight=cmd.freight,
         billing_address=_as_json(cmd.billing_address),

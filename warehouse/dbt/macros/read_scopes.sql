@@ -19,6 +19,24 @@
             'team': ['sales_manager'],
             'own': ['accountant', 'analyst', 'sales_manager', 'sales_rep'],
         },
+        'identity.team': {
+            'all': ['admin', 'auditor', 'hr_officer', 'service'],
+            'territory': ['accountant', 'analyst', 'marketer', 'sales_manager', 'sales_rep', 'support_agent', 'warehouse_clerk'],
+            'team': ['sales_manager'],
+            'own': ['accountant', 'analyst', 'marketer', 'sales_manager', 'sales_rep', 'support_agent', 'warehouse_clerk'],
+        },
+        'identity.territory': {
+            'all': ['admin', 'auditor', 'hr_officer', 'service'],
+            'territory': ['accountant', 'analyst', 'marketer', 'sales_manager', 'sales_rep', 'support_agent', 'warehouse_clerk'],
+            'team': ['sales_manager'],
+            'own': ['accountant', 'analyst', 'marketer', 'sales_manager', 'sales_rep', 'support_agent', 'warehouse_clerk'],
+        },
+        'identity.user_account': {
+            'all': ['admin', 'auditor', 'hr_officer', 'service'],
+            'territory': ['accountant', 'analyst', 'marketer', 'sales_manager', 'sales_rep', 'support_agent', 'warehouse_clerk'],
+            'team': ['sales_manager'],
+            'own': ['accountant', 'analyst', 'marketer', 'sales_manager', 'sales_rep', 'support_agent', 'warehouse_clerk'],
+        },
         'inventory.product': {
             'all': ['admin', 'auditor', 'service'],
             'territory': ['accountant', 'analyst', 'marketer', 'sales_manager', 'sales_rep', 'support_agent', 'warehouse_clerk'],

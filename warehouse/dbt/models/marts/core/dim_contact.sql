@@ -1,25 +1,18 @@
-with contact as (
-    select * from {{ ref('stg_contacts__contact') }}
-    where {{ hot_keys('contact_id') }}
-)
-
 select
-    contact.contact_id,
-    contact.account_uuid,
-    account.account_name,
-    contact.title,
-    contact.first_name,
-    contact.last_name,
-    concat_ws(' ', contact.first_name, contact.last_name) as full_name,
-    contact.job_title,
-    contact.email,
-    contact.phone,
-    contact.owner_id,
-    contact.team_id,
-    contact.territory_id,
-    contact.created_at,
-    contact.updated_at,
-    contact.committed_at
-from contact
-left join {{ ref('stg_contacts__account') }} as account
-    on contact.account_uuid = account.account_uuid
+    contact_id,
+    account_uuid,
+    title,
+    first_name,
+    last_name,
+    concat_ws(' ', first_name, last_name) as full_name,
+    job_title,
+    email,
+    phone,
+    owner_id,
+    team_id,
+    territory_id,
+    created_at,
+    updated_at,
+    committed_at
+from {{ ref('stg_contacts__contact') }}
+where {{ hot_keys('contact_id') }}

@@ -15,6 +15,7 @@ select
     owner_id,
     team_id,
     territory_id,
+    version,
     _committed_at as committed_at
 from {{ source('finance', 'account_profile') }}
 where not _deleted

@@ -1,0 +1,1 @@
+"""Moving an installation from one profile to the other while people write, resumed where it was interrupted."""

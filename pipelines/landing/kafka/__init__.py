@@ -1,0 +1,1 @@
+"""Landing of a source that Debezium carries over Kafka: several workers share its partitions."""

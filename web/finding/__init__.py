@@ -1,0 +1,1 @@
+"""Finding anything: suggestions under the search box and in the palette, and the page of results."""

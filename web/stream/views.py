@@ -1,0 +1,122 @@
+"""The Stream page and its live part; replaying what is parked."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from bi.warehouse import WarehouseUnavailable
+from transactional.kernel.audit import note_access
+from transactional.kernel.calls import post
+from transactional.kernel.problems import Problem
+from web import errors
+from web.answers import Crumb, Toast, go, part, show
+from web.pages import page
+from web.requests import PageRequest, is_fragment
+from web.stream import view_models
+from web.stream.port import Operations, operations
+
+READ, REPLAY = "stream.read", "stream.replay"
+SHOWN = 30
+"""Changes in the table of those that pass."""
+log = logging.getLogger(__name__)
+_CRUMBS = (Crumb("Stream"),)
+
+
+@page(READ)
+def stream(request: PageRequest) -> HttpResponse:
+    """The whole page as it stands now; the script then asks for its live part every two seconds."""
+    return show(request, "stream/stream.html", _now(request), title="Stream", section="stream", crumbs=_CRUMBS)
+
+
+@page(READ)
+def live(request: PageRequest) -> HttpResponse:
+    return part(request, "stream/live.html", _now(request), title="Stream", section="stream", crumbs=_CRUMBS)
+
+
+@page(READ, methods=("POST",))
+def replay(request: PageRequest) -> HttpResponse:
+    """Tries one parked thing again, or all. Who may is an administrator; who asked stands in the access log."""
+    kind, key = request.POST.get("kind", ""), request.POST.get("key", "")
+    if not request.reader.may(REPLAY):
+        _note(request, "refused", kind, key, "no permission")
+        return errors.forbidden(request)
+    found = operations()
+    if kind == "all":
+        toast = Toast(_replay_all(request, found))
+    else:
+        try:
+            said = found.replay(kind, key)
+            _note(request, "replay", kind, key, said)
+            toast = Toast(said)
+        except LookupError as error:
+            toast = Toast(str(error.args[0]), "warn")
+    if is_fragment(request):
+        return part(request, "stream/live.html", _now(request), title="Stream", toast=toast)
+    return go(request, "/stream", toast=toast)
+
+
+def _replay_all(request: HttpRequest, found: Operations) -> str:
+    tried = 0
+    for item in {(item.kind, item.key): item for item in found.parked() if item.replayable}.values():
+        try:
+            _note(request, "replay", item.kind, item.key, found.replay(item.kind, item.key))
+        except LookupError:
+            continue  # somebody else was faster, or an event before it took it along
+        tried += 1
+    return f"{tried} tried again." if tried else "Nothing is parked any more."
+
+
+def _note(request: Any, kind: str, what: str, key: str, detail: str) -> None:
+    """Into the access log: a replay changes no row of a service, so no change tells of it."""
+    services = settings.HEADWATER_SERVICES
+    resource, key, detail = f"stream.{what}"[:60], key[:400], detail[:1000]
+    if not services:
+        said = {"kind": kind, "resource": resource, "resource_id": key, "detail": detail}
+        try:
+            post("identity", "/api/identity/notes", said, request.reader.ctx())
+        except Problem:  # as where the row cannot be written: what was done stands
+            log.exception("The access log of identity was not told: %s %s %s", kind, resource, key)
+        return
+    note_access(
+        "identity" if "identity" in services else services[0],
+        kind,
+        request.reader.principal,
+        REPLAY,
+        resource=resource,
+        resource_id=key,
+        ctx=request.reader.ctx(),
+        detail=detail,
+    )
+
+
+def _now(request: PageRequest) -> dict[str, Any]:
+    """Each part by itself: a warehouse that is away leaves the rest of the page."""
+    found = operations()
+    state = found.state()
+    changes, ticks, parked = _try(lambda: found.passing(SHOWN)), _try(found.ticks), _try(found.parked)
+    return {
+        "state": state,
+        "verdict": view_models.verdict(state, parked),
+        "passing": None if changes is None else view_models.passing(changes, request.reader.principal.user_id),
+        "spark": None if ticks is None else view_models.spark(ticks),
+        "sources": view_models.sources(state),
+        "queues": view_models.queues(state),
+        "processes": view_models.processes(state),
+        "lineage": view_models.lineage(state),
+        "parked": parked,
+        "replayable": bool(parked) and any(item.replayable for item in parked or ()),
+        "may_replay": request.reader.may(REPLAY),
+        "lag": view_models.duration(max((s.lag_seconds or 0.0 for s in state.sources), default=0.0)),
+        "waiting": sum(queue.pending for queue in state.queues),
+    }
+
+
+def _try(look: Any) -> Any:
+    try:
+        return look()
+    except WarehouseUnavailable:
+        return None
