@@ -99,13 +99,17 @@ def test_a_transaction_that_was_open_at_the_cut_is_beyond_it_whenever_it_wrote(d
 )
 def test_what_cannot_be_told_is_refused_until_the_cut_has_passed_it(deals: Stage, statement: str, refused: str) -> None:
     cut(deals)
-    # The cut's own moment is the position; from here on only the change log moves.
+    # The cut's own moment is the position; from here on only the change log moves. Landing stands still meanwhile, or
+    # it stores how far it is over what is written by hand.
     deals.database.run(statement)
     deals.settled()
+    deals.stop()
+    ((here,),) = deals.target.run("select lsn from log.position")
     deals.target.run("update log.position set lsn = (select min(finished_lsn) from log.snapshot)")
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match=refused):
         deals.target.run("select * from ops.at_cut(null::raw_sales.note)")
-    deals.target.run("update log.position set lsn = (select max(finished_lsn) from log.snapshot)")
+    deals.target.run("update log.position set lsn = %s", parameters=[here])
+    deals.start()
     cut(deals)
     assert deals.target.run("select count(*) from ops.at_cut(null::raw_sales.note)") == deals.database.run(
         "select count(*) from sales.note"
