@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.cast import the_cast
+from tests.cast import Person, the_cast
 from tests.world import World
 
 EXAMPLES = 5
@@ -24,17 +24,17 @@ SCHEMA = schemathesis.openapi.from_wsgi("/api/openapi.json", get_wsgi_applicatio
 
 
 @pytest.fixture(scope="module")
-def authorization(world: World) -> str:
-    return f"Bearer {the_cast('admin').admin.token}"
+def admin(world: World) -> Person:
+    return the_cast("admin").admin
 
 
 @SCHEMA.parametrize()
 @settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-def test_every_operation_answers_as_declared(authorization: str, case: schemathesis.Case) -> None:
+def test_every_operation_answers_as_declared(admin: Person, case: schemathesis.Case) -> None:
     case.call_and_validate(
-        headers={"Authorization": authorization},
+        headers={"Authorization": f"Bearer {admin.token}"},
         checks=[
             not_a_server_error,
             status_code_conformance,

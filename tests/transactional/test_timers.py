@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,11 @@ from transactional.kernel.calls import execute
 from transactional.kernel.registry import RegistryError
 from transactional.kernel.timers import FAILPOINTS, Clock, Due, Timer, TimerFunction, run_command_for_timer, run_if_due
 
-TODAY = datetime.now(UTC).date()
 LIST_PRICES = "inventory.list_prices"
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture(autouse=True)
@@ -88,12 +91,12 @@ def product_with_price(amount: str, first: int, last: int | None = None) -> uuid
             "sku": f"SKU-{uuid.uuid4().hex[:10]}",
             "name": "Bike",
             "list_price": "10",
-            "sell_start": TODAY - timedelta(days=30),
+            "sell_start": today() - timedelta(days=30),
         },
         admin.ctx(),
     )
     found = uuid.UUID(made.data["id"])
-    period = {"valid_from": TODAY + timedelta(days=first), "valid_to": last and TODAY + timedelta(days=last)}
+    period = {"valid_from": today() + timedelta(days=first), "valid_to": last and today() + timedelta(days=last)}
     execute("inventory.set_price", {"id": found, "amount": amount, **period}, admin.ctx())
     return found
 
@@ -159,7 +162,7 @@ def test_refreshing_goes_on_until_nothing_is_left(world: World) -> None:
     for product in products:
         days_pass(world, product, 1)
     cast = the_cast("warehouse_clerk", bobs_role="sales_rep")
-    payload = {"since": str(TODAY - timedelta(days=1)), "limit": 2}
+    payload = {"since": str(today() - timedelta(days=1)), "limit": 2}
     path = "/api/inventory/products/refresh-list-prices"
     assert cast.bob.post(path, payload).status_code == 403
     assert cast.alice.post(path, payload).json() == {"changed": 2, "more": True}
@@ -171,7 +174,7 @@ def test_a_list_price_that_was_given_stays_between_the_turns_of_its_prices(world
     product = product_with_price("12", 5)
     world.rows("update inventory.product set list_price = 9 where id = %s returning 1", [product])
     cast = the_cast("warehouse_clerk")
-    answer = cast.alice.post("/api/inventory/products/refresh-list-prices", {"since": str(TODAY - timedelta(days=1))})
+    answer = cast.alice.post("/api/inventory/products/refresh-list-prices", {"since": str(today() - timedelta(days=1))})
     assert answer.json() == {"changed": 0, "more": False}
     assert list_price(world, product) == "9.0000"
 
@@ -188,7 +191,7 @@ def test_killed_anywhere_a_timer_acts_once(
     assert list_price(world, product) == "12.0000"
     assert announced_prices(world, product) == ["12.0000"]
     keys = world.rows("select key, command from inventory.idempotency_key where key like 'timer:%%'")
-    assert keys == [{"key": f"timer:{LIST_PRICES}:{TODAY}T00:00:00Z", "command": "inventory.refresh_list_prices"}]
+    assert keys == [{"key": f"timer:{LIST_PRICES}:{today()}T00:00:00Z", "command": "inventory.refresh_list_prices"}]
 
 
 def test_two_workers_run_each_period_once(world: World, declare: Callable[..., Timer]) -> None:
@@ -281,10 +284,11 @@ def test_a_timer_survives_the_loss_of_its_connection(world: World, declare: Call
     with ticking("shelf") as watch:
         eventually(lambda: len(books_of(world, timer)) >= 1)
         with world.superuser() as superuser:
-            superuser.execute(
+            ended = superuser.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'hw_shelf' and datname = %s",
                 [world.database],
             )
+            assert ended.rowcount > 0
         before = len(books_of(world, timer))
         eventually(lambda: len(books_of(world, timer)) > before)
         eventually(lambda: watch.errors == {})
@@ -293,7 +297,7 @@ def test_a_timer_survives_the_loss_of_its_connection(world: World, declare: Call
 
 def test_a_timer_calls_commands_of_its_own_service_alone(world: World, declare: Callable[..., Timer]) -> None:
     def abroad(due: Due) -> bool:
-        run_command_for_timer(due, "inventory.refresh_list_prices", {"since": str(TODAY)})
+        run_command_for_timer(due, "inventory.refresh_list_prices", {"since": str(today())})
         return False
 
     timer = declare(abroad)

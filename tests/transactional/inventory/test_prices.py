@@ -11,11 +11,10 @@ import psycopg
 import pytest
 
 PATH = "/api/inventory/products"
-TODAY = datetime.now(UTC).date()
 
 
 def day(offset):
-    return str(TODAY + timedelta(days=offset))
+    return str(datetime.now(UTC).date() + timedelta(days=offset))
 
 
 def set_price(person, product, **body):

@@ -8,11 +8,10 @@ from uuid import uuid4
 import pytest
 
 PATH = "/api/inventory/products"
-TODAY = datetime.now(UTC).date()
 
 
 def day(offset):
-    return str(TODAY + timedelta(days=offset))
+    return str(datetime.now(UTC).date() + timedelta(days=offset))
 
 
 def prices(cast, product):

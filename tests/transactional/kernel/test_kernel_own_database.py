@@ -29,10 +29,12 @@ def living_in(database: str) -> Iterator[None]:
         connections[alias].close()
         before[alias] = connections.settings[alias]["NAME"]
         connections.settings[alias]["NAME"] = database
-    yield
-    for alias, name in before.items():
-        connections[alias].close()
-        connections.settings[alias]["NAME"] = name
+    try:
+        yield
+    finally:
+        for alias, name in before.items():
+            connections[alias].close()
+            connections.settings[alias]["NAME"] = name
 
 
 @pytest.fixture(scope="module")
