@@ -244,17 +244,24 @@ class Supervisor:
 
     def _hold(self, child: Child) -> bool:
         """Stops a child that a command holds, starts it again afterwards; whether either happened."""
-        names = {child.spec.name, kind(child.spec.name)}
-        wanted = any(lock_of(self.home, name).holder() is not None for name in names)
-        if wanted == (child.state == "held"):
+        stood_still = child.state == "held"
+        if self._is_wanted(child) == stood_still:
             return False
-        if wanted:
+        if stood_still:
+            # Said before it is started: a command that takes it just now either reads this or is seen here.
+            child.state = "stopped"
+            self._report()
+        if not stood_still or self._is_wanted(child):
             child.stop()
             child.state = "held"
         else:
             child.start()
         self._log(f"{child.spec.name} is {child.state}")
         return True
+
+    def _is_wanted(self, child: Child) -> bool:
+        names = {child.spec.name, kind(child.spec.name)}
+        return any(lock_of(self.home, name).holder() is not None for name in names)
 
     def _follow(self) -> bool:
         """Starts and stops what a move between profiles brings and takes away; whether anything changed."""
