@@ -5,6 +5,7 @@ Each function may be repeated; a process that is killed between two of them leav
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 import orjson
 import psycopg
 
+from pipelines.lake.errors import StillVisible
 from pipelines.lake.lease import Connection, writing
 from pipelines.lake.loader import drain
 from warehouse.lake.place import Lake, rows
@@ -20,6 +22,9 @@ from warehouse.lake.tables import CHANGES
 
 SHORTEST: Final = 4
 """Bytes of a value that is searched for: shorter ones stand in every file by chance."""
+
+VISIBLE_TIMEOUT: Final = 60.0
+"""Seconds to wait for transactions that may still see what was erased: a reader's, or an analyze that had begun."""
 
 _IMAGES: Final = ("before", "after")
 
@@ -55,7 +60,7 @@ def values(lake: Lake, subject: Subject) -> set[str]:
 def erase(lake: Lake, subject: Subject) -> int:
     """Empties the columns in every version of the row; how many versions. Then nothing refers to the old files.
 
-    Raises LakeTaken, LakeError, psycopg.Error.
+    Raises LakeTaken, StillVisible, LakeError, psycopg.Error.
     """
     drain(lake)
     with writing(lake.log) as log:
@@ -78,8 +83,36 @@ _STATISTICS: Final = ("lake.ducklake_file_column_stats", "lake.ducklake_table_co
 
 
 def vacuum(connection: psycopg.Connection[Any], relation: str) -> None:
-    """Writes the table anew, so that no page holds a row that is gone, and so are the planner's samples of it."""
+    """Writes the table anew, so that no page holds a row that is gone, and so are the planner's samples of it.
+
+    Rows that somebody may still see would be written, too: raises StillVisible if there is somebody for long.
+    """
+    _await_visible_to_none(connection, relation)
     connection.execute(f"vacuum (full, analyze) {relation}".encode())
+
+
+_OLDER: Final = """
+select format('session %%s of %%s (%%s)', pid, coalesce(usename, 'the server'), application_name)
+from pg_stat_activity
+where
+  pid <> pg_backend_pid()
+  -- Snapshots count in their own database; a transaction that writes counts everywhere, by everybody's snapshots.
+  and (datname = current_database() and age(backend_xmin) > age(%(now)s::xid) or age(backend_xid) > age(%(now)s::xid))
+  -- A plain vacuum looks at no row for long: PostgreSQL leaves it out.
+  and pid not in (select pid from pg_stat_progress_vacuum)
+union all
+select format('prepared transaction %%s', gid) from pg_prepared_xacts where age(transaction) > age(%(now)s::xid)
+"""
+
+
+def _await_visible_to_none(connection: psycopg.Connection[Any], relation: str) -> None:
+    """Waits until everybody sees what is committed now, and so nobody what was deleted before."""
+    ((now,),) = connection.execute("select pg_current_xact_id()::xid::text").fetchall()
+    deadline = time.monotonic() + VISIBLE_TIMEOUT
+    while older := [str(who) for (who,) in connection.execute(_OLDER.encode(), {"now": now})]:
+        if time.monotonic() > deadline:
+            raise StillVisible(relation, older, waited=VISIBLE_TIMEOUT)
+        time.sleep(0.05)
 
 
 def _erase_log(log: Connection, subject: Subject) -> list[str]:

@@ -14,6 +14,16 @@ class LakeTaken(LakeError):
         )
 
 
+class StillVisible(LakeError):
+    """Transactions that began before rows were erased still see them, so that their table keeps them."""
+
+    def __init__(self, relation: str, older: list[str], *, waited: float) -> None:
+        super().__init__(
+            f"{relation} keeps rows that were erased as long as a transaction may see them. After {waited:.0f} s these "
+            f"still may: {'; '.join(older)}. End them, then erase again."
+        )
+
+
 class Unverified(LakeError):
     """A day of the change log is not, row by row, in the lake, so it is kept."""
 

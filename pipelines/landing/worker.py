@@ -164,7 +164,7 @@ class Landing:
         try:
             until = self._database.mark()
             self._land(stop, until)
-            position = self._sink.open()
+            position = self._sink.position()
             assert position is not None
             return position
         finally:

@@ -21,6 +21,7 @@ from headwater.kafka.distribution import distribution
 from headwater.supervisor.child import Child
 from headwater.supervisor.run import tail
 from tests.kafka.registry import Registry
+from tests.stack import eventually
 
 READY = 180.0
 """Seconds for a process to be ready: a killed broker waits for its registration to expire, a killed worker's
@@ -76,10 +77,16 @@ class Plant:
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 2})
 
     def create_topics(self, **partitions: int) -> None:
-        """Makes topics; underscores in a name stay underscores, so dotted names go through ``**{"a.b": 4}``."""
+        """Makes topics, and waits until the broker, not the controller alone, knows of them.
+
+        Underscores in a name stay underscores, so dotted names go through ``**{"a.b": 4}``.
+        """
         admin = self.admin  # lives until its answers are there
         for result in admin.create_topics([NewTopic(name, number, 1) for name, number in partitions.items()]).values():
             result.result(timeout=20)
+        eventually(
+            lambda: partitions.keys() <= self.topics.keys(), 20, f"the broker to know of {', '.join(partitions)}"
+        )
 
     def delete_topics(self, names: Sequence[str]) -> None:
         admin = self.admin

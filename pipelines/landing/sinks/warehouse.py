@@ -106,7 +106,12 @@ class WarehouseSink:
             self._take_source(self._connection)
             self._mirrors = Mirrors(self._connection, self.source, self._unmirrored)
             self._mirrors.load()
-            return self._position(self._connection.execute(_POSITION, [self.source]).fetchone())
+            return self.position()
+
+    def position(self) -> Position | None:
+        """The stored position, of a sink that is open."""
+        with self._available():
+            return self._position(self.connection.execute(_POSITION, [self.source]).fetchone())
 
     def begin_epoch(self, position: Position, purpose: Purpose, snapshot: SnapshotProgress | None) -> None:
         with self._available(), self.connection.transaction():

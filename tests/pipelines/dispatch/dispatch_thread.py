@@ -17,7 +17,7 @@ from tests.pipelines.dispatch.source_database import SourceDatabase
 from tests.pipelines.dispatch.stream_database import StreamDatabase
 
 
-def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
     """Waits until ``check`` holds; fails the test if it does not in ``seconds``."""
     deadline = time.monotonic() + seconds
     while not check():

@@ -11,7 +11,7 @@ import pytest
 
 from cdc.slots import create_slot, drop_slot
 from headwater.embedded.postgres import free_port
-from pipelines.dispatch.retention import Purged, Service, purge
+from pipelines.dispatch.retention import BEHIND_TIMEOUT, Purged, Service, _reader_behind, purge
 from tests.pipelines.dispatch.dispatch_thread import DispatchThread, eventually
 from tests.pipelines.dispatch.source_database import PRODUCERS, SourceDatabase
 from tests.pipelines.dispatch.stream_database import PASSWORDS, StreamDatabase, ensure_roles
@@ -40,7 +40,7 @@ def owner_dsn(source: SourceDatabase, service: str) -> str:
 
 
 def run_purge(
-    source: SourceDatabase, stream: StreamDatabase, timeout: float = 20, first: tuple[Service, ...] = ()
+    source: SourceDatabase, stream: StreamDatabase, timeout: float = BEHIND_TIMEOUT, first: tuple[Service, ...] = ()
 ) -> dict[str, Purged]:
     services = [*first, *(Service(name, "headwater", owner_dsn(source, name)) for name in PRODUCERS)]
     with psycopg.connect(stream.dsn("hw_dispatch"), autocommit=True) as connection:
@@ -99,7 +99,16 @@ def test_rows_stay_while_another_slot_of_the_database_is_behind(
     try:
         event = source.emit(uuid.uuid4(), 1)
         age(source, event, 15)
-        assert f"slot {landing} at" in str(run_purge(source, stream, timeout=1.5)["contacts"].waiting_for)
+        (now,) = source.connection.execute("select pg_current_wal_insert_lsn() - '0/0' as lsn").fetchall()
+        with (
+            psycopg.connect(owner_dsn(source, "contacts"), autocommit=True) as owner,
+            psycopg.connect(stream.dsn("hw_dispatch"), autocommit=True) as dispatched,
+        ):
+            # Dispatch passes this position, so that in the end the other slot alone is behind it.
+            eventually(
+                lambda: f"slot {landing} at" in str(_reader_behind(owner, dispatched, "headwater", int(now["lsn"])))
+            )
+        assert run_purge(source, stream, timeout=0)["contacts"].waiting_for is not None
         assert event in kept(source)
     finally:
         drop_slot(source.dsn, landing)

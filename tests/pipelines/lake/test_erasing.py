@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
+from datetime import datetime
 
+import psycopg
 import pytest
 
+from pipelines.lake import erasing
 from pipelines.lake.erasing import Subject, blanked, erase, files_with, vacuum, values
+from pipelines.lake.errors import StillVisible
 from pipelines.lake.housekeeping import compact
 from pipelines.lake.loader import drain, load
 from pipelines.lake.retention import verify
@@ -15,6 +20,7 @@ from policy.personal import PERSONAL
 from tests.lakes import LakeSide
 from tests.mirror import put
 from tests.pipelines.lake.test_retention import today
+from tests.stack import eventually
 
 ANNA, BERT = uuid.uuid4(), uuid.uuid4()
 SUBJECT = Subject("contacts", "contact", f'{{"id": "{ANNA}"}}', PERSONAL["contacts.contact"])
@@ -68,6 +74,37 @@ def test_an_erased_person_is_in_no_file_and_no_statistic(side: LakeSide) -> None
         ((oid,),) = superuser.execute("select oid from pg_database where datname = current_database()").fetchall()
     database = side.cluster.data / "base" / str(oid)
     assert list(files_with([database], SECRETS)) == [], "but for the WAL, which goes round by itself"
+
+
+def test_who_may_still_see_a_person_is_named_or_waited_for(side: LakeSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    lived(side)
+    with side.cluster.connect(side.database) as reader, psycopg.connect(side.dsn(), autocommit=True) as owner:
+        waiting = threading.Thread(target=vacuum, args=[owner, "raw_contacts.contact"])
+        looks: set[datetime] = set()
+
+        def waits() -> bool:
+            found = "select query_start from pg_stat_activity where pid = %s and query like '%%pg_prepared_xacts%%'"
+            looks.update(began for (began,) in side.log(found, [owner.info.backend_pid]))
+            return len(looks) > 1
+
+        with reader.transaction():
+            reader.execute("set transaction isolation level repeatable read")
+            reader.execute("select 1")
+            side.log("delete from raw_contacts.contact where id = %s", [ANNA])
+            with monkeypatch.context() as impatient:
+                impatient.setattr(erasing, "VISIBLE_TIMEOUT", 0.2)
+                with pytest.raises(StillVisible, match=f"session {reader.info.backend_pid} of postgres"):
+                    vacuum(side.owner, "raw_contacts.contact")
+            waiting.start()
+            eventually(waits, 60, "the vacuum to wait")
+        waiting.join(60)
+        assert not waiting.is_alive()
+        ((path,),) = side.log("select pg_relation_filepath('raw_contacts.contact')")
+        with side.cluster.connect() as superuser:
+            superuser.execute("checkpoint")
+    written = (side.cluster.data / path).read_bytes()
+    assert b"Brown" in written
+    assert b"Quisenberry" not in written
 
 
 def test_everybody_else_and_the_fact_of_each_change_stay(side: LakeSide) -> None:

@@ -165,9 +165,9 @@ def test_the_worker_loads_what_lands_and_stops(side: LakeSide, tmp_path) -> None
     thread.start()
     try:
         write(side)
-        eventually(lambda: side.log("select count(*) from log.queue where consumer = 'lake'") == [(0,)], 20)
+        eventually(lambda: side.log("select count(*) from log.queue where consumer = 'lake'") == [(0,)], 60)
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
     assert not thread.is_alive()
     assert side.difference() == []

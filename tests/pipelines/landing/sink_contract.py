@@ -11,6 +11,7 @@ from cdc.errors import EpochMismatch
 from cdc.events import UNCHANGED, Batch, ChangeEvent, Column, Item, Op, Relation, Transaction, Value
 from cdc.positions import Epoch, Position
 from pipelines.landing.errors import SourceTaken
+from pipelines.landing.lease import PATIENCE
 from pipelines.landing.sinks.port import Sink
 
 EPOCH = Epoch("7000000000000000001", 1, "contract")
@@ -27,8 +28,8 @@ Row = tuple[Value, ...]
 class SinkHarness(Protocol):
     """Sinks of the source ``contract`` in one fresh place, and what stands there."""
 
-    def sink(self) -> Sink:
-        """A new sink, not open, that does not wait long for a source that is taken."""
+    def sink(self, *, patience: float = PATIENCE) -> Sink:
+        """A new sink, not open; ``patience``: seconds that it waits for a source that is taken."""
 
     def rows(self) -> dict[str, tuple[str | None, ...]]:
         """The living rows of ``stock.item`` by id."""
@@ -203,9 +204,9 @@ class SinkContract:
         assert harness.rows()["2"] == ("2", "b", None)
 
     def test_one_process_at_a_time_holds_a_source(self, harness: SinkHarness, sink: Sink) -> None:
-        second = harness.sink()
         with pytest.raises(SourceTaken, match="contract"):
-            second.open()
+            harness.sink(patience=0.1).open()
         sink.close()
+        second = harness.sink()
         assert second.open() == position(100)
         second.close()

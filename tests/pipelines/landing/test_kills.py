@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from cdc.slots import drop_slot
 from pipelines.landing import FAILPOINTS
 from tests.pipelines.landing.process import arguments, spawn
 from tests.pipelines.landing.stage import Stage
@@ -91,7 +92,8 @@ def test_a_repair_killed_is_repaired_again(stage: Stage, point: str) -> None:
     stage.prepare(TABLES, publish=PUBLISHED)
     stage.streaming()
     stage.stop()
-    write(stage, 1, f"select pg_drop_replication_slot('{stage.database.slot}')")
+    write(stage, 1)
+    drop_slot(stage.database.dsn, stage.database.slot)
     given = arguments(stage.source, stage.target.dsn, stage.heartbeat_file, action="repair")
     assert spawn(given, failpoint=point).wait(60) == -signal.SIGKILL
     assert spawn(given).wait(60) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -63,8 +64,21 @@ def test_a_change_that_commits_after_the_request_is_not_lost_to_the_stamp(shop: 
             target=lambda: asked.append(resnapshot.request(shop.source, shop.target.dsn, "shop.item"))
         )
         asking.start()
-        asking.join(0.5)
-        assert asking.is_alive()
+        looks: set[datetime] = set()
+
+        def waits() -> bool:
+            """It has its stamp, and has looked more than once whether the writer has ended."""
+            looks.update(
+                began
+                for (began,) in shop.database.run(
+                    "select query_start from pg_stat_activity where application_name = 'headwater re-read'"
+                    " and datname = current_database() and query like '%pg_snapshot_xmin%'"
+                )
+            )
+            return len(looks) > 1
+
+        shop.wait_for(waits, "the request to wait")
+        assert asked == []
         writer.commit()
         asking.join()
     shop.wait_for(lambda: finished(shop, asked[0]), "the re-read")

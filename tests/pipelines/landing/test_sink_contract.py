@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines.landing.lease import PATIENCE
 from pipelines.landing.sinks.warehouse import WarehouseSink
 from tests.pipelines.landing.sink_contract import SinkContract, SinkHarness
 from tests.pipelines.landing.stage import WarehouseDatabase
@@ -13,8 +14,8 @@ class WarehouseHarness:
     def __init__(self, target: WarehouseDatabase) -> None:
         self._target = target
 
-    def sink(self) -> WarehouseSink:
-        return WarehouseSink(self._target.dsn, "contract", patience=0.1)
+    def sink(self, *, patience: float = PATIENCE) -> WarehouseSink:
+        return WarehouseSink(self._target.dsn, "contract", patience=patience)
 
     def rows(self) -> dict[str, tuple[str | None, ...]]:
         if not self._target.run("select 1 from pg_tables where schemaname = 'raw_stock'"):

@@ -18,24 +18,27 @@ import pytest
 from pipelines.refresh import FAILPOINTS
 from pipelines.refresh.errors import LaneTaken
 from pipelines.refresh.program import Program
-from pipelines.refresh.worker import LOCK, drain
+from pipelines.refresh.worker import LOCK, POLL_SECONDS, drain
 from tests.marts import ACME, Marts, differences, hot_manifest, line, order
 from tests.mirror import Connection, Stream
 
 WORKER = """
 import sys
 from pathlib import Path
-from pipelines.refresh.worker import run
+from pipelines.refresh import worker
 from pipelines.runtime import Heartbeat, Stop
-dsn, target, beat = sys.argv[1:]
-run(dsn, Path(target), Heartbeat(Path(beat), "refresh"), Stop().on_signals())
+dsn, target, beat, poll = sys.argv[1:]
+worker.POLL_SECONDS = float(poll)
+worker.run(dsn, Path(target), Heartbeat(Path(beat), "refresh"), Stop().on_signals())
 """
 
 
 @contextmanager
-def worker(marts: Marts, beat: Path, failpoint: str = "") -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    marts: Marts, beat: Path, failpoint: str = "", poll: float = POLL_SECONDS
+) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, marts.dsn(), str(hot_manifest().parent), str(beat)],
+        [sys.executable, "-c", WORKER, marts.dsn(), str(hot_manifest().parent), str(beat), str(poll)],
         env=os.environ | {"HEADWATER_FAILPOINT": failpoint},
     )
     try:
@@ -74,7 +77,7 @@ def test_it_wakes_when_a_batch_lands_and_stops_when_asked(
     marts: Marts, owner: Connection, stream: Stream, program: Program, tmp_path: Path
 ) -> None:
     beat = tmp_path / "beat.json"
-    with worker(marts, beat) as process:
+    with worker(marts, beat, poll=3600) as process:
         until(
             lambda: (
                 owner.execute(
@@ -85,7 +88,7 @@ def test_it_wakes_when_a_batch_lands_and_stops_when_asked(
         )
         for number in range(3):
             stream.commit(order(uuid4(), ACME, number=f"SO-{number}"))
-            until(lambda: queue_is_empty(owner), seconds=4.0)
+            until(lambda: queue_is_empty(owner))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
     assert '"batches": 3' in beat.read_text()

@@ -146,6 +146,15 @@ class DispatchStage:
         rows = self.stream.rows("select partition, owner from stream.kafka_partition where source = %s", self.name)
         return {row["partition"]: row["owner"] for row in rows}
 
+    def read_to(self, topic: str) -> dict[tuple[str, int], int]:
+        """(topic, partition) → offset that dispatch reads on from."""
+        rows = self.stream.rows(
+            "select partition, next_offset from stream.kafka_partition where source = %s and topic = %s",
+            self.name,
+            topic,
+        )
+        return {(topic, row["partition"]): row["next_offset"] for row in rows}
+
     def pending(self) -> dict[str, int]:
         """Consumer → deliveries that wait, as ``headwater status`` counts them."""
         return {row["consumer"]: row["pending"] for row in self.stream.rows("select * from stream.status")}
