@@ -123,7 +123,7 @@ def _filled(family: Any, rows: Iterable[tuple[tuple[str, ...], Any]]) -> Any:
 def _installation(report: dict[str, Any]) -> Iterable[Metric]:
     yield gauge("info", "What runs here.", ("version",), [((version("headwater"),), 1)])
     yield gauge("running", "1 if the installation was started and runs.", (), [((), report["state"] == "running")])
-    yield gauge("problems", "Databases that gave no answer to this scrape.", (), [((), len(report["problems"]))])
+    yield gauge("problems", "Databases, or Kafka, that gave no answer now.", (), [((), len(report["problems"]))])
     yield gauge(
         "parked",
         "Items set aside because they could not be applied; see `headwater parked list`.",

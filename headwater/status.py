@@ -67,7 +67,8 @@ MALFORMED = "select count(*)::bigint from stream.malformed"
 
 
 def collect(home: Home) -> dict[str, Any]:
-    """The state of the installation in ``home``. A database that does not answer is an entry in ``problems``."""
+    """The state of the installation in ``home``. A database that does not answer, and Kafka, is an entry in
+    ``problems``; None is what nobody knows then."""
     state = read_json(home.supervisor)
     holder = Lock(home.run).holder()
     if holder is None and state.get("state") != "failed":
@@ -184,14 +185,18 @@ def _sources(settings: Config, report: dict[str, Any]) -> None:
 
 
 def _warehouse(settings: Config, report: dict[str, Any]) -> None:
-    lag = _unread(settings, report)
+    try:
+        unread = _unread(settings, report)
+    except StreamError as error:  # Kafka that is away hides nothing of what the warehouse knows
+        report["problems"].append(f"unread records: {str(error).splitlines()[0]}")
+        unread = None
     with psycopg.connect(f"{settings.warehouse_url()}?{TIMEOUT}", row_factory=dict_row) as connection:
         for row in connection.execute(LANDING):
             ago = row.pop("stored_seconds_ago")
             # At most so far behind: without unread WAL the mirror is current, however long ago the last change was;
             # with some that holds nothing for us, an idle reader's position is stored every ten seconds. Over Kafka the
             # position is that of the partition that is furthest behind, which is why the others' do not count here.
-            behind = 0.0 if not lag.get(row["source"]) else ago
+            behind = None if unread is None else ago if unread.get(row["source"]) else 0.0
             report["sinks"].append({"sink": "landing", **row, "lag_seconds": behind})
         for row in connection.execute(QUEUES):
             report["sinks"].append({"sink": row.pop("consumer"), **row})

@@ -87,7 +87,8 @@ def _show(report: dict[str, Any]) -> None:
                 state = row["state"] or "–"
                 if row["schema_changes"] == "polling":
                     state += ", schema changes polled"
-                table.add_row("landing", row["source"], state, f"≤ {age(row['lag_seconds'])}")
+                behind = "–" if row["lag_seconds"] is None else f"≤ {age(row['lag_seconds'])}"
+                table.add_row("landing", row["source"], state, behind)
             else:
                 table.add_row(row["sink"], "batches", str(row["pending"]), age(row["oldest_seconds"]))
         for row in report["deliveries"]:

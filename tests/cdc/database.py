@@ -89,7 +89,7 @@ class Database:
                 "select slot_name from pg_replication_slots where database = %s", [self.name]
             ).fetchall()
             for (slot,) in slots:
-                drop_slot(self.cluster.dsn(), str(slot))
+                drop_slot(self.cluster.dsn(), str(slot), timeout=120)  # a connector's task leaves it at leisure
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(self.name)))
 
 

@@ -186,28 +186,38 @@ def test_a_renamed_table_is_read_under_its_new_name_and_a_dropped_one_ends(items
 
 def test_a_commit_that_is_in_the_wal_but_not_yet_visible_is_not_lost(items: Database) -> None:
     """A commit that waits for a standby is in the WAL before the chunk is read, and visible only after."""
-    with items.connect() as admin, psycopg.connect(items.dsn) as writer:
+    waiting = "select 1 from pg_stat_activity where wait_event = 'SyncRep' and pid = %s"
+    with items.connect() as admin, items.connect() as prober, psycopg.connect(items.dsn) as writer:
+        done = threading.Event()
+
+        def probe() -> None:
+            prober.execute("set synchronous_commit = on")
+            while not done.is_set():
+                prober.execute("select pg_logical_emit_message(true, 'probe', '')")
+
+        probing, commit = threading.Thread(target=probe), threading.Thread(target=writer.commit)
         admin.execute(f"alter database {items.name} set synchronous_commit = local".encode())
         admin.execute("alter system set synchronous_standby_names = 'nobody'")
         admin.execute("select pg_reload_conf()")
         try:
+            probing.start()
             writer.execute("set synchronous_commit = on")
             writer.execute("insert into item values (5000, 'late')")
             writer.execute("update item set name = 'late' where id = 1")
-            wait_for(lambda: items.run("show synchronous_standby_names") == [("nobody",)], "the setting to take effect")
-            commit = threading.Thread(target=writer.commit)
+            # Not before the checkpointer has taken over the setting, which is some time after `show` tells it.
+            wait_for(lambda: admin.execute(waiting, [prober.info.backend_pid]).fetchone(), "a commit to wait")
             commit.start()
-            wait_for(
-                lambda: items.run("select 1 from pg_stat_activity where wait_event = 'SyncRep'"), "the commit to wait"
-            )
+            wait_for(lambda: admin.execute(waiting, [writer.info.backend_pid]).fetchone(), "the commit to wait")
             items.run("update item set name = 'a later commit that is visible' where id = 2")
             assert items.run("select count(*) from item where name = 'late'") == [(0,)]
             mirror = Mirror(items, "public.item")
             mirror.snapshot()
         finally:
+            done.set()
             admin.execute("alter system reset synchronous_standby_names")
             admin.execute("select pg_reload_conf()")
             admin.execute(f"alter database {items.name} set synchronous_commit = on".encode())
+            probing.join()
         commit.join()
     mirror.stream()
     assert mirror.content() == source_content(items, "select id::text, name from item")

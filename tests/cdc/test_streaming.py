@@ -291,7 +291,8 @@ def test_many_transactions_on_their_way_take_no_more_memory_than_one_may(account
     for session in sessions:
         session.commit()
     batches = read_until(source, lambda got: sum(batch.changes for batch in got) == 20_000)
-    assert max(held) <= limits.spool_bytes
+    # Looked at from another thread, which may come between a row of 250 bytes and the room that is then made for it.
+    assert max(held) <= limits.spool_bytes + 250
     assert [(batch.changes, batch.spooled) for batch in batches] == [(5000, True)] * 4
     assert [keys(t) for batch in batches for t in batch.transactions] == [
         [*range(number * 10_000, number * 10_000 + 5000)] for number in range(4)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from cryptography import x509
@@ -23,6 +24,7 @@ from headwater.embedded.postgres import free_port
 from headwater.kafka.broker import Broker
 from headwater.kafka.distribution import distribution
 from headwater.supervisor.child import Child
+from tests.stack import eventually
 
 USER, PASSWORD = "headwater", "the right one"
 
@@ -73,6 +75,8 @@ def locked() -> Iterator[Locked]:
             assert time.monotonic() < deadline, (root / "broker.log").read_text()[-4000:]
             time.sleep(0.05)
         _scram(broker.bootstrap)
+        # The controller has stored it then; the broker takes it over a little later.
+        eventually(lambda: _comes_in(f"127.0.0.1:{login}"), 60, "the login to be known")
         yield Locked(broker.bootstrap, f"127.0.0.1:{login}", f"localhost:{over_tls}", authority)
     finally:
         child.stop()
@@ -85,6 +89,16 @@ def _scram(bootstrap: str) -> None:
     wanted = UserScramCredentialUpsertion(USER, info, PASSWORD.encode())
     for result in admin.alter_user_scram_credentials([wanted]).values():
         result.result(timeout=60)
+
+
+def _comes_in(at: str) -> bool:
+    login = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "SCRAM-SHA-512", "sasl.username": USER}
+    admin = AdminClient({"bootstrap.servers": at, "sasl.password": PASSWORD, "log_level": 2, **login})
+    try:
+        admin.list_topics(timeout=5)
+    except KafkaException:
+        return False
+    return True
 
 
 def _certificates(root: Path) -> Path:

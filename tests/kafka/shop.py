@@ -11,8 +11,9 @@ from typing import Any
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from cdc import topics
-from cdc.connect import Connect
+from cdc.connect import Connect, Status
 from cdc.connectors import Cluster, Definition, Source, changes, outbox
+from cdc.errors import ConnectorMissing
 from cdc.slots import create_slot
 from tests.cdc.database import Database
 from tests.kafka.plant import Plant
@@ -66,12 +67,19 @@ class Shop:
     def start(self, definition: Definition, timeout: float = 120.0) -> None:
         """Makes its topics and the connector, and waits until it runs."""
         self.apply(definition)
-        eventually(lambda: self.connect.status(definition.name).running, timeout, f"{definition.name} to run")
+        eventually(lambda: self.status(definition).running, timeout, f"{definition.name} to run")
 
     def apply(self, definition: Definition) -> bool:
         self._made.add(definition.name)
         topics.ensure(self.source.name, self.plant.bootstrap, definition.topics)
         return self.connect.put(definition)
+
+    def status(self, definition: Definition) -> Status:
+        """The worker that is asked may have yet to read that another has made the connector: nobody runs it then."""
+        try:
+            return self.connect.status(definition.name)
+        except ConnectorMissing:
+            return Status(definition.name, "UNASSIGNED", "", "", ())
 
     def read(self, topic: str, enough: Callable[[list[Message]], bool], timeout: float = 120.0) -> list[Message]:
         """The topic's messages from the beginning, until there are enough."""

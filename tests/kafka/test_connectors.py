@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from confluent_kafka import Message
 
 from cdc import readiness, topics
 from cdc.connect import Connect, cause
@@ -57,15 +59,22 @@ def starting_worker(refusals: int) -> Iterator[str]:
         server.shutdown()
 
 
-def restarts_in_vain(keeper: Keeper, connector: str, now: list[float]) -> int:
-    """How often the keeper restarts before it gives up. The clock goes on while the connector is failed: Connect tells
-    of a restart's beginning late, and of its failure too."""
+def restarts_in_vain(shop: Shop, keeper: Keeper, connector: str, now: list[float]) -> int:
+    """How often the keeper restarts before it gives up. Connect only queues a restart, and tells of the old failure
+    until it has begun: the clock goes on once it has failed too."""
     restarts = 0
+
+    def failed_again(got: list[Message]) -> bool:
+        told = [json.loads(m.value() or b"{}") for m in got if m.key() == f"status-task-{connector}-0".encode()]
+        states = [status.get("state") for status in told]
+        return states.count("RESTARTING") == restarts and states[-1] == "FAILED"
 
     def given_up() -> bool:
         nonlocal restarts
         said = keeper.tick().get(connector, "")
-        restarts += "was restarted" in said
+        if "was restarted" in said:
+            restarts += 1
+            shop.read("headwater.connect.status", failed_again)
         if "is restarted in" in said:
             now[0] += BACK_OFF[-1] + 0.1
         return "did not help" in said
@@ -104,9 +113,12 @@ def test_a_connector_is_made_once_changed_and_goes_on_where_it_was(shop: Shop, c
     assert ids(shop, 3) == [1, 2, 3]
     assert connect.put(definition) is False
     assert connect.put(shop.changes(**{"max.batch.size": "4096"})) is True
-    config = connect.config(definition.name)
-    assert config is not None
-    assert config["max.batch.size"] == "4096"
+
+    def changed() -> bool:
+        """The worker that is asked reads it some time after the one that stored it."""
+        return (connect.config(definition.name) or {}).get("max.batch.size") == "4096"
+
+    eventually(changed, 120, "the other setting")
     insert(shop, 4, 5)
     assert sorted(set(ids(shop, 5))) == [1, 2, 3, 4, 5]
     eventually(lambda: connect.offsets(definition.name), 120, "stored offsets")
@@ -143,8 +155,10 @@ def test_pause_holds_back_and_resume_lets_go(shop: Shop, connect: Connect) -> No
     shop.start(definition)
     connect.pause(definition.name)
     eventually(lambda: connect.status(definition.name).tasks[0].state == "PAUSED", 120, "a paused task")
-    connect.resume(definition.name)
     insert(shop, 1, 1)
+    with pytest.raises(AssertionError, match="enough of"):
+        shop.read(changes_topic(shop.source.name), bool, timeout=3)  # many times what a task takes that runs
+    connect.resume(definition.name)
     assert ids(shop, 1) == [1]
     eventually(lambda: connect.status(definition.name).running, 120, "a running task")
     connect.restart(definition.name)
@@ -260,14 +274,9 @@ def test_a_database_that_is_not_ready_is_refused_before_a_connector_is_made(shop
     with pytest.raises(PublicationMismatch, match="pub_all"):
         check()
     shop.database.run("create publication pub_all for table shop.item, shop.outbox")
-    eventually(lambda: _dropped(shop), 120, "a free slot")
+    drop_slot(shop.database.dsn, shop.source.slot, timeout=120)  # its connector's task has yet to leave it
     with pytest.raises(SlotMissing, match=shop.source.slot):
         check()
-
-
-def _dropped(shop: Shop) -> bool:
-    drop_slot(shop.database.dsn, shop.source.slot)
-    return True
 
 
 def test_topics_are_made_once_and_keep_their_partitions(shop: Shop, plant: Plant) -> None:
@@ -295,13 +304,13 @@ def test_no_broker_that_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_failed_task_runs_again_once_its_cause_is_mended(shop: Shop, connect: Connect) -> None:
     definition = shop.changes(**{"publication.name": "pub_later"})
     shop.apply(definition)
-    failed = eventually(lambda: (s := connect.status(definition.name)).failed and s, 120, "a failed task")
+    failed = eventually(lambda: (s := shop.status(definition)).failed and s, 120, "a failed task")
     assert failed.causes == ["Publication autocreation is disabled, please create one and restart the connector."]
     now = [0.0]
     keeper = Keeper(connect, [definition.name], clock=lambda: now[0])
     assert "restarted in 1 s" in keeper.tick()[definition.name]
     assert "restarted in 1 s" in keeper.tick()[definition.name]
-    assert restarts_in_vain(keeper, definition.name, now) == len(BACK_OFF)
+    assert restarts_in_vain(shop, keeper, definition.name, now) == len(BACK_OFF)
     assert f"{len(BACK_OFF)} restarts did not help: Publication" in keeper.tick()[definition.name]
     shop.database.run("create publication pub_later for table shop.item")
     connect.restart(definition.name)
@@ -314,10 +323,10 @@ def test_a_failed_task_runs_again_once_its_cause_is_mended(shop: Shop, connect: 
 def test_a_task_that_failed_while_its_database_is_away_waits_for_it_however_long(shop: Shop, connect: Connect) -> None:
     definition = shop.changes(**{"publication.name": "pub_later"})
     shop.apply(definition)
-    eventually(lambda: connect.status(definition.name).failed, 120, "a failed task")
+    eventually(lambda: shop.status(definition).failed, 120, "a failed task")
     now, away = [0.0], [False]
     keeper = Keeper(connect, [definition.name], clock=lambda: now[0], answers=lambda _: not away[0])
-    restarts_in_vain(keeper, definition.name, now)
+    restarts_in_vain(shop, keeper, definition.name, now)
     away[0] = True
     now[0] += 3600
     assert "once its database answers" in keeper.tick()[definition.name]
@@ -339,7 +348,7 @@ def test_a_lost_slot_fails_the_connector_and_is_not_made_anew(shop: Shop, connec
     eventually(lambda: connect.offsets(definition.name), 120, "stored offsets")
     connect.stop(definition.name)
     eventually(lambda: connect.status(definition.name).state == "STOPPED", 120, "a stopped connector")
-    drop_slot(shop.database.dsn, shop.source.slot)
+    drop_slot(shop.database.dsn, shop.source.slot, timeout=120)
     insert(shop, 2, 2)
     connect.resume(definition.name)
     status = eventually(lambda: (s := connect.status(definition.name)).failed and s, 120, "a failed task")

@@ -232,7 +232,7 @@ class KafkaReader:
 
     def read_to(self, number: int) -> None:
         """Reads on until the mark ``number`` has come by every way."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         waiting: list[NewShape] = []
         while not has_mark(self.batches, number):
             assert time.monotonic() < deadline, f"no mark {number}: {self._shop.connect.status(self._connector)}"

@@ -58,4 +58,5 @@ def test_one_worker_answers_while_the_other_is_dead(plant: Plant) -> None:
 def test_what_a_worker_reads_of_secrets_is_in_no_file_of_its_own(plant: Plant) -> None:
     said = plant.secret("test_password", "never-shown")
     assert said.endswith(":test_password}")
+    plant.restart("connect-1")  # it writes its properties as it starts
     assert "never-shown" not in plant.workers["connect-1"].properties.read_text()

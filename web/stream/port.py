@@ -96,7 +96,8 @@ class Parked:
 
 @dataclass(frozen=True)
 class State:
-    """``problems`` are databases that gave no answer: what they know is left out. ``as_of``: when it was looked at."""
+    """``problems`` are databases, or Kafka, that gave no answer: what they know is left out. ``as_of``: when it was
+    looked at."""
 
     as_of: datetime
     sources: Sequence[Source] = ()

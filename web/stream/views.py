@@ -98,6 +98,7 @@ def _now(request: PageRequest) -> dict[str, Any]:
     found = operations()
     state = found.state()
     changes, ticks, parked = _try(lambda: found.passing(SHOWN)), _try(found.ticks), _try(found.parked)
+    known = [source.lag_seconds for source in state.sources if source.lag_seconds is not None]
     return {
         "state": state,
         "verdict": view_models.verdict(state, parked),
@@ -110,7 +111,7 @@ def _now(request: PageRequest) -> dict[str, Any]:
         "parked": parked,
         "replayable": bool(parked) and any(item.replayable for item in parked or ()),
         "may_replay": request.reader.may(REPLAY),
-        "lag": view_models.duration(max((s.lag_seconds or 0.0 for s in state.sources), default=0.0)),
+        "lag": view_models.duration(max(known, default=None)),
         "waiting": sum(queue.pending for queue in state.queues),
     }
 

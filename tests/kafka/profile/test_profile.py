@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import httpx
 import psycopg
@@ -15,6 +16,7 @@ from cdc.connect import Connect
 from headwater.config import SERVICES, ConfigError
 from headwater.connectors import Connectors
 from headwater.kafka import profile
+from headwater.supervisor.hold import held
 from tests.kafka.profile.whole import WAIT, account_360, in_finance, landed, make_account, try_account
 from tests.stack import Stack, eventually
 
@@ -101,7 +103,7 @@ def test_a_difference_is_shown_before_it_is_made_good(kafka: Stack) -> None:
         findings = json.loads(kafka.run("doctor", "--json", check=False).stdout)
         assert [f["command"] for f in findings if f["check"] == "connectors"] == ["headwater connectors apply"]
         assert f"Changed {CONNECTOR}." in kafka.run("connectors", "apply").stdout
-        assert (connect.config(CONNECTOR) or {})["max.batch.size"] == "8192"
+        eventually(lambda: (connect.config(CONNECTOR) or {}).get("max.batch.size") == "8192", WAIT, "ours again")
         assert "Nothing had to change." in kafka.run("connectors", "apply").stdout
 
 
@@ -113,6 +115,23 @@ def test_a_deleted_connector_is_missed_and_goes_on_when_made_anew(kafka: Stack, 
     meanwhile = make_account(kafka, token, "written while nobody reads")
     kafka.run("connectors", "apply")
     account_360(kafka, token, meanwhile)
+
+
+def test_status_tells_what_it_knows_of_landing_while_kafka_is_away(kafka: Stack) -> None:
+    def landings(report: dict[str, Any]) -> dict[str, float | None]:
+        return {row["source"]: row["lag_seconds"] for row in report["sinks"] if row["sink"] == "landing"}
+
+    sources = kafka.config.source_databases()
+    with held(kafka.home, "broker"):
+        report = kafka.status()
+        assert landings(report) == dict.fromkeys(sources), "how far behind each is, nobody knows"
+        (problem,) = report["problems"]
+        assert "no Kafka broker answers" in problem
+        assert report["parked"]["changes"] is not None
+        assert "≤" not in kafka.run("status").stdout
+    eventually(lambda: None not in landings(kafka.status()).values(), WAIT, "the lag to be known again")
+    assert landings(kafka.status()).keys() == sources.keys()
+    eventually(lambda: kafka.run("connectors", "status", check=False).returncode == 0, WAIT, "every connector to run")
 
 
 def test_connectors_belong_to_the_kafka_profile(kafka: Stack) -> None:
@@ -153,7 +172,8 @@ def test_kafka_that_was_made_anew_is_named_and_repaired(kafka: Stack, token: str
 
     def refused() -> bool:
         landings = [row for row in kafka.status()["sinks"] if row["sink"] == "landing"]
-        return all("it was made anew" in str(row["error"]) for row in landings)
+        known = len(landings) == len(kafka.config.source_databases())
+        return known and all("it was made anew" in str(row["error"]) for row in landings)
 
     eventually(refused, WAIT, "landing to name the other cluster")
     meanwhile = make_account(kafka, token, "after the loss")

@@ -40,9 +40,9 @@ def scrape(stack: Stack) -> dict[str, Metric]:
         return {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
 
 
-def total(stack: Stack, family: str, **labels: str) -> float | None:
+def total(scraped: dict[str, Metric], family: str, **labels: str) -> float | None:
     """The sum over samples with these labels; None where there is none."""
-    samples = [sample.value for sample in scrape(stack)[family].samples if labels.items() <= sample.labels.items()]
+    samples = [sample.value for sample in scraped[family].samples if labels.items() <= sample.labels.items()]
     return sum(samples) if samples else None
 
 
@@ -68,18 +68,21 @@ def test_every_partition_that_somebody_reads_is_there(kafka: Stack, token: str) 
 
 
 def test_what_landing_has_yet_to_read_is_counted_and_grows_old(kafka: Stack, token: str) -> None:
-    def unread(family: str = "headwater_kafka_unread_records") -> float:
-        return total(kafka, family, consumer="landing", source="contacts") or 0.0
+    def landing(scraped: dict[str, Metric], what: str) -> float | None:
+        return total(scraped, f"headwater_kafka_{what}", consumer="landing", source="contacts")
 
-    eventually(lambda: unread() == 0, WAIT, "landing to have read everything")
-    before = total(kafka, "headwater_kafka_read_records", consumer="landing", source="contacts")
+    def caught_up() -> dict[str, Metric] | None:
+        scraped = scrape(kafka)
+        return scraped if landing(scraped, "unread_records") == 0 else None
+
+    before = landing(eventually(caught_up, WAIT, "landing to have read everything"), "read_records")
     with held(kafka.home, "landing"):
         make_account(kafka, token, "Waiting Ltd")
-        eventually(lambda: unread() > 0, WAIT, "records that wait")
-        eventually(lambda: unread("headwater_kafka_oldest_unread_seconds") > 1, WAIT, "them to grow old")
-    eventually(lambda: unread() == 0, WAIT, "landing to have caught up")
-    assert unread("headwater_kafka_oldest_unread_seconds") == 0
-    after = total(kafka, "headwater_kafka_read_records", consumer="landing", source="contacts")
+        eventually(lambda: (landing(scrape(kafka), "unread_records") or 0) > 0, WAIT, "records that wait")
+        eventually(lambda: (landing(scrape(kafka), "oldest_unread_seconds") or 0) > 1, WAIT, "them to grow old")
+    scraped = eventually(caught_up, WAIT, "landing to have caught up")
+    assert landing(scraped, "oldest_unread_seconds") == 0
+    after = landing(scraped, "read_records")
     assert before is not None
     assert after is not None
     assert after > before
@@ -90,7 +93,7 @@ def test_a_source_is_as_far_behind_as_its_slowest_partition(kafka: Stack, token:
     partitions = "log.kafka_partition where source = 'contacts' and topic = 'hw.contacts.changes'"
 
     def behind() -> float:
-        return total(kafka, "headwater_landing_lag_seconds", source="contacts") or 0.0
+        return total(scrape(kafka), "headwater_landing_lag_seconds", source="contacts") or 0.0
 
     with psycopg.connect(kafka.config.warehouse_url()) as warehouse:
         warehouse.execute(f"select from {partitions} and partition = 3 for update".encode())

@@ -10,13 +10,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from cdc.errors import ConnectorMissing
 from cdc.positions import Position
 from cdc.slots import read_epoch, slot_state
 from cdc.sources.kafka_member import KafkaStream
@@ -68,13 +67,7 @@ class DispatchStage:
         """Makes topic and connector, and waits until it runs."""
         definition = self.shop.outbox()
         self.shop.apply(definition)
-
-        def runs() -> bool:
-            with suppress(ConnectorMissing):  # a worker that has yet to read of it
-                return self.shop.connect.status(definition.name).running
-            return False
-
-        self.wait_for(runs, f"{definition.name} to run")
+        self.wait_for(lambda: self.shop.status(definition).running, f"{definition.name} to run")
 
     def keep_inbox_in(self, consumer: str, dsn: str) -> None:
         """The subscriber's own database, made ready here."""

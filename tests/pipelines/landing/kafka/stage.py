@@ -8,14 +8,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from cdc import ddl
-from cdc.errors import ConnectorMissing
 from cdc.sources.kafka_member import KafkaStream
 from pipelines.landing.worker import SourceDatabase
 from tests.kafka.shop import Shop
@@ -65,13 +64,7 @@ class KafkaStage:
             ddl.install(connection)
         definition = self.shop.changes()
         self.shop.apply(definition)
-
-        def runs() -> bool:
-            with suppress(ConnectorMissing):  # a worker that has yet to read of it
-                return self.shop.connect.status(definition.name).running
-            return False
-
-        eventually(runs, DEADLINE, f"{definition.name} to run")
+        eventually(lambda: self.shop.status(definition).running, DEADLINE, f"{definition.name} to run")
 
     def land(self, *workers: str, failpoint: str = "") -> None:
         for worker in workers:
