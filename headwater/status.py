@@ -189,14 +189,15 @@ def _warehouse(settings: Config, report: dict[str, Any]) -> None:
         unread = _unread(settings, report)
     except StreamError as error:  # Kafka that is away hides nothing of what the warehouse knows
         report["problems"].append(f"unread records: {str(error).splitlines()[0]}")
-        unread = None
+        unread = {}
     with psycopg.connect(f"{settings.warehouse_url()}?{TIMEOUT}", row_factory=dict_row) as connection:
         for row in connection.execute(LANDING):
             ago = row.pop("stored_seconds_ago")
             # At most so far behind: without unread WAL the mirror is current, however long ago the last change was;
             # with some that holds nothing for us, an idle reader's position is stored every ten seconds. Over Kafka the
             # position is that of the partition that is furthest behind, which is why the others' do not count here.
-            behind = None if unread is None else ago if unread.get(row["source"]) else 0.0
+            left = unread.get(row["source"])
+            behind = None if left is None else ago if left else 0.0
             report["sinks"].append({"sink": "landing", **row, "lag_seconds": behind})
         for row in connection.execute(QUEUES):
             report["sinks"].append({"sink": row.pop("consumer"), **row})

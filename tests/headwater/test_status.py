@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from headwater.status import age, size
+from headwater.supervisor.hold import held
 from tests.stack import Stack, eventually
 
 PROCESS = {
@@ -90,6 +91,17 @@ def test_workers_report_that_they_live(stack: Stack) -> None:
         return len(workers) == 4 and all(row["heartbeat"] for row in workers)
 
     eventually(beating)
+
+
+def test_how_far_behind_a_source_is_that_gives_no_answer_nobody_knows(stack: Stack) -> None:
+    def lags() -> list[float | None]:
+        return [row["lag_seconds"] for row in stack.status()["sinks"] if row["sink"] == "landing"]
+
+    with held(stack.home, "oltp"):
+        assert lags() == [None]
+        assert "≤" not in stack.run("status").stdout
+    eventually(lambda: lags() != [None], 60, "the source to answer")
+    eventually(stack.healthy, 60, "the API to answer")
 
 
 def test_status_where_nothing_was_ever_started() -> None:
