@@ -144,7 +144,7 @@ def _lower(headers: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def eventually(true: Callable[[], Any], timeout: float = 30.0, what: str = "") -> Any:
+def eventually(true: Callable[[], Any], timeout: float = 90.0, what: str = "") -> Any:
     """Polls until ``true()`` is truthy and returns it; raises AssertionError after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while not (found := true()):

@@ -17,7 +17,7 @@ from headwater.supervisor import logs
 from headwater.supervisor.child import BACK_OFF, Child, Spec
 
 
-def eventually(true: Callable[[], bool], timeout: float = 10.0) -> bool:
+def eventually(true: Callable[[], bool], timeout: float = 60.0) -> bool:
     deadline = time.monotonic() + timeout
     while not true():
         if time.monotonic() > deadline:

@@ -48,7 +48,7 @@ def worker(
         process.wait()
 
 
-def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "did not happen in time"
@@ -90,7 +90,7 @@ def test_it_wakes_when_a_batch_lands_and_stops_when_asked(
             stream.commit(order(uuid4(), ACME, number=f"SO-{number}"))
             until(lambda: queue_is_empty(owner))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     assert '"batches": 3' in beat.read_text()
     assert differences(owner, program) == []
 
