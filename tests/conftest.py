@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from xdist.remote import Producer
 from xdist.scheduler import Scheduling
 
@@ -94,6 +94,7 @@ def plant() -> Iterator[Plant]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """A browser; each test opens a context of its own in it. A process can run Playwright only once at a time."""
+    expect.set_options(timeout=15_000)  # by itself it waits for five seconds, which a busy machine may take for a page
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-dev-shm-usage"]

@@ -60,6 +60,12 @@ class Dagster:
         healthy = all(daemon["healthy"] for daemon in daemons if daemon["required"])
         return loaded == [True] and types == ["RepositoryLocation"] and healthy
 
+    def is_idle(self) -> bool:
+        """Whether no run is queued or under way, a schedule's either."""
+        under_way = "[QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]"
+        found = self.ask(f"{{runsOrError(filter: {{statuses: {under_way}}}) {{... on Runs {{results {{runId}}}}}}}}")
+        return found["runsOrError"] == {"results": []}
+
     def await_well(self, timeout: float = 180.0) -> None:
         eventually(self.is_well, timeout, "Dagster is well")
 

@@ -147,7 +147,7 @@ def age(owner: Connection, days: int) -> date:
     owner.execute("insert into log.change_log select * from aged")
     owner.execute("drop table aged")
     owner.execute("update log.batch set landed_at = landed_at - make_interval(days => %s)", [days])
-    owner.execute("update log.transactions set landed_on = landed_on - %s::int", [days])
+    owner.execute("update log.transactions set landed_on = %s", [day])
     return day
 
 

@@ -248,9 +248,16 @@ def test_a_backup_is_left_to_whoever_runs_the_clusters(containers: Containers, t
 
 def test_a_dead_worker_is_ill_and_so_is_a_web_process_that_does_not_answer(started: Containers) -> None:
     assert started.exec("web", "health", "dagster").returncode == 2, "not a process of ours"
-    os.utime(started.home / "run" / "lake.json", (0, 0))
-    ill = started.exec("lake", "health", "lake")
-    assert ill.returncode in (0, 3)  # the worker may have beaten meanwhile
+    worker = started.processes["lake"].pid
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        os.waitpid(worker, os.WUNTRACED)  # all its threads stand still, so none beats meanwhile
+        os.utime(started.home / "run" / "lake.json", (0, 0))
+        ill = started.exec("lake", "health", "lake")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert ill.returncode == 3
+    assert "lake gave no sign of life" in ill.stdout
     started.processes["web"].terminate()
     started.processes["web"].wait(30)
     ill = started.exec("web", "health", "web")

@@ -113,6 +113,10 @@ def test_marts_equal_a_full_rebuild(drill: Drill) -> None:
                 "select account_uuid, to_jsonb(c) - 'refreshed_at' from reporting.c360_account c order by 1"
             ).fetchall()
 
+    def waiting() -> list[int]:
+        return [row["pending"] for row in drill.stack.status()["sinks"] if row["sink"] == "refresh"]
+
+    eventually(lambda: waiting() == [0], 60, "marts are up to date")
     standing = rows()
     assert standing
     drill.stack.run("rebuild", "+c360_account")

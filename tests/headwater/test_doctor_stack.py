@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from cdc.slots import drop_slot
 from headwater.doctor import Finding, examine, stream
 from headwater.supervisor.hold import held
 from tests.stack import Stack, eventually
@@ -66,9 +67,8 @@ def test_a_lost_slot_is_found_and_its_repair_loses_nothing(stack: Stack) -> None
     token = stack.token()
     names = {"landing": "hw_landing", "dispatch": "hw_dispatch"}
     with held(stack.home, *names):
-        with psycopg.connect(stack.config.url(stack.config.oltp, "headwater", "postgres"), autocommit=True) as oltp:
-            for slot in names.values():
-                oltp.execute("select pg_drop_replication_slot(%s)", [slot])
+        for slot in names.values():
+            assert drop_slot(stack.config.url(stack.config.oltp, "headwater", "postgres"), slot)
         body = {"name": "Written while no slot was there", "account_type": "Customer"}
         status, account, _ = stack.call("POST", "/api/contacts/accounts", body, token=token)
         assert status == 201

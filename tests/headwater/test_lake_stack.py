@@ -34,13 +34,14 @@ def account(stack: Stack) -> dict[str, str]:
     path = f"/api/contacts/accounts/{made['account_uuid']}/update"
     status, _, _ = stack.call("POST", path, {"name": "New"}, token=token, headers={"Headwater-Reason": "merger"})
     assert status == 200
-    _await_lake(stack)
+    _await_lake(stack, "raw_contacts.account where account_uuid = %s and name = 'New'", made["account_uuid"])
     return made
 
 
-def _await_lake(stack: Stack) -> None:
+def _await_lake(stack: Stack, row: str, key: str) -> None:
+    """Until the mirror holds the row, and the lake everything that has landed by then."""
     with psycopg.connect(stack.config.warehouse_url(), autocommit=True) as warehouse:
-        eventually(lambda: warehouse.execute("select 1 from log.batch limit 1").fetchone(), 30)
+        eventually(lambda: warehouse.execute(f"select 1 from {row}".encode(), [key]).fetchone(), 30, row)
         last = warehouse.execute("select max(batch_id) from log.batch").fetchone()
         waiting = "select from log.queue where consumer = 'lake' and batch_id <= %s"
         eventually(lambda: warehouse.execute(waiting.encode(), last).fetchone() is None, 60, "everything in the lake")
@@ -86,7 +87,6 @@ def test_analysts_open_the_lake_in_one_line_if_they_may_read_everything(stack: S
     for name in ("alice_lake", "charlie_lake"):
         url, *_ = stack.run("analyst", "add", name).stdout.splitlines()
         passwords[name] = url.split(":")[2].split("@")[0]
-    _await_lake(stack)
 
     def read(login: str, query: str) -> subprocess.CompletedProcess[str]:
         line = attach_line(stack.config, login, passwords[login])
@@ -163,7 +163,7 @@ def test_an_erased_person_is_in_no_file_of_the_installation(stack: Stack, accoun
     _, made, _ = stack.call("POST", "/api/contacts/contacts", person, token=token, headers=key)
     path = f"/api/contacts/contacts/{made['id']}"
     assert stack.call("POST", f"{path}/update", {"phone": "+44 7700 900123"}, token=token)[0] == 200
-    _await_lake(stack)
+    _await_lake(stack, "raw_contacts.contact where id = %s and phone = '+44 7700 900123'", made["id"])
     refused = stack.run("erase", f"contacts/{made['id']}", check=False)
     assert refused.returncode == 1
     assert "--yes" in refused.stderr

@@ -255,14 +255,22 @@ def test_it_stays_there_and_the_old_tables_can_go(target: Cluster, move: Move) -
     status, profile, headers = stack.call("POST", path, limit, token=stack.token())
     assert status == 200
     assert headers["headwater-position"].startswith("finance=")
+    body = {"name": "Written after the start", "account_type": "Customer"}
+    status, account, headers = stack.call("POST", "/api/contacts/accounts", body, token=stack.token())
+    assert status == 201
+    assert headers["headwater-position"].startswith("headwater=")
     if "finance" in {path.stem for path in stack.home.root.glob("splits/*")}:
         stack.run("split", "finance", "--drop-old")
     with psycopg.connect(stack.config.url(stack.config.oltp, "headwater", "postgres")) as old:
         assert old.execute("select nspname from pg_namespace where nspname = 'finance'").fetchall() == []
     with psycopg.connect(stack.config.warehouse_url(), autocommit=True) as warehouse:
-        landed = "select version >= %s and not _deleted from raw_finance.account_profile where account_uuid = %s"
-        key = [profile["version"], move.account]
-        eventually(lambda: warehouse.execute(landed, key).fetchone() == (True,), 90, "the mirror follows")
+        # What ``states`` said before the stop still stands; each source lands what was written after the start.
+        for table, key in (
+            ("raw_finance.account_profile", [profile["version"], move.account]),
+            ("raw_contacts.account", [account["version"], account["account_uuid"]]),
+        ):
+            landed = f"select version >= %s and not _deleted from {table} where account_uuid = %s".encode()
+            eventually(lambda landed=landed, key=key: warehouse.execute(landed, key).fetchone() == (True,), 90, table)
         states = "select state from log.source_state where source in ('finance', 'headwater')"
         assert warehouse.execute(states).fetchall() == [("streaming",), ("streaming",)]
 

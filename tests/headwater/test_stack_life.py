@@ -132,7 +132,7 @@ def test_a_foreground_run_that_is_killed_leaves_nothing_running(neighbour: Stack
         env=neighbour.environment,
         stdout=subprocess.DEVNULL,
     )
-    eventually(lambda: neighbour.home.config.exists() and neighbour.pid("web") and neighbour.healthy())
+    eventually(lambda: neighbour.home.config.exists() and neighbour.pid("web") and neighbour.healthy(), timeout=120)
     foreground.kill()
     foreground.wait()
     eventually(lambda: neighbour.supervisor() is None and not remains(neighbour.home), timeout=60)

@@ -120,10 +120,13 @@ def test_nobody_and_strangers_are_told_who_they_are_not(api: Searching) -> None:
 
 
 def test_a_token_from_before_its_persons_rights_changed_is_refused(api: Searching) -> None:
-    api.land(put("identity.user_account", id=ALICE.user_id, username="alice", tokens_valid_from=int(time.time()) + 5))
+    changed = int(time.time())
+    api.land(put("identity.user_account", id=ALICE.user_id, username="alice", tokens_valid_from=changed))
     with ExitStack() as after:
         after.callback(api.land, put("identity.user_account", id=ALICE.user_id, tokens_valid_from=0))
-        assert get("q=summit", ALICE).status_code == 401
+        old, new = (f"Bearer {token(ALICE, issued=issued)}" for issued in (changed - 1, changed))
+        assert get("q=summit", Authorization=old).status_code == 401
+        assert get("q=summit", Authorization=new).status_code == 200
 
 
 def test_only_reading_is_possible(api: Searching) -> None:

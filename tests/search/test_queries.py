@@ -6,7 +6,7 @@ import pytest
 
 from search.errors import QueryRefused
 from search.query import parse
-from tests.search.world import NORTH, SOUTH, Searching, reader
+from tests.search.world import BIKE, HELMET, JOSE, MUELLER, NORTH, SOUTH, SOUTHERN_ORDER, Searching, reader
 
 HOSTILE = (
     "\0\x01\x02 \x1b[31m",
@@ -32,11 +32,8 @@ HOSTILE = (
 @pytest.mark.parametrize("typed", HOSTILE)
 def test_operators_of_any_language_are_only_characters(standing: Searching, typed: str) -> None:
     charlie = reader("sales_rep", territory=SOUTH)
-    assert standing.ids(typed, charlie) <= standing.ids("", charlie) | {
-        hit for hit in standing.ids(typed) if hit in standing.ids(typed, charlie)
-    }
-    north = standing.ids("summit")
-    assert not standing.ids(typed, charlie) & north
+    his = {MUELLER, JOSE, SOUTHERN_ORDER, BIKE, HELMET}
+    assert standing.ids(typed, charlie) <= his
 
 
 def test_words_between_operators_are_found(standing: Searching) -> None:
