@@ -57,7 +57,7 @@ class Pair:
         """Waits until the standby would have the database's slot if it were promoted.
 
         A slot is taken over once its reader has moved it, which needs something to read, and a record that the primary
-        writes by itself four times a minute.
+        writes by itself four times a minute. A standby that finds nothing to copy looks again half a minute later.
         """
         query = "select count(*) from pg_replication_slots where slot_name = %s and synced and not temporary"
         with self.primary.connect(database) as connection, self.standby.connect() as standby:
@@ -67,7 +67,7 @@ class Pair:
                 connection.execute(SOMETHING_TO_READ)
                 return standby.execute(query, [slot]).fetchone() == (1,)
 
-            eventually(there, 60, f"{slot} on the standby")
+            eventually(there, 180, f"{slot} on the standby")
 
     def follows(self) -> None:
         """Waits until the standby has what the primary has now."""
@@ -75,7 +75,7 @@ class Pair:
             row = connection.execute("select pg_current_wal_flush_lsn()::text").fetchone()
             assert row is not None
             there = "select pg_last_wal_replay_lsn() >= %s::pg_lsn"
-            eventually(lambda: standby.execute(there.encode(), row).fetchone() == (True,), 60, "the standby to follow")
+            eventually(lambda: standby.execute(there.encode(), row).fetchone() == (True,), 120, "the standby to follow")
 
     def receive_no_more(self) -> None:
         """The standby goes on without what the primary writes from now on, and keeps its copies of slots up to date."""
@@ -94,7 +94,7 @@ class Pair:
         query = "select confirmed_flush_lsn from pg_replication_slots where slot_name = %s"
         with self.primary.connect() as connection, self.standby.connect() as standby:
             wanted = connection.execute(query, [slot]).fetchone()
-            eventually(lambda: standby.execute(query, [slot]).fetchone() == wanted, 90, f"{slot} to be copied")
+            eventually(lambda: standby.execute(query, [slot]).fetchone() == wanted, 180, f"{slot} to be copied")
 
     def stop_following(self) -> None:
         self.standby.stop()
