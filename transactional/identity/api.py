@@ -43,11 +43,12 @@ class OnBehalf(Command):
 
 
 class Noted(Command):
-    """A replay of something parked, or that it was refused: no row of a service changes, so no change tells of it."""
+    """What the caller did, or was refused, with a permission: no row of a service changed, so no change tells of it."""
 
-    kind: Literal["replay", "refused"]
+    kind: Literal["read", "export", "replay", "refused"]
+    action: str = Field(max_length=100, description="the permission that it needs")
     resource: str = Field(max_length=60)
-    resource_id: str = Field(max_length=400)
+    resource_id: str | None = Field(default=None, max_length=400)
     detail: str = Field(max_length=1000)
 
 
@@ -73,9 +74,6 @@ class EndedBody(BaseModel):
 
 class NotedBody(BaseModel):
     noted: bool = True
-
-
-REPLAY = "stream.replay"
 
 
 _REFUSALS = (400, 401, 405, 413, 415, 422, 503)
@@ -157,21 +155,21 @@ class Notes(IdentityView):
     @extend_schema(
         operation_id="identity_note",
         tags=["identity"],
-        description="Note in the access log that the caller replayed something parked, or was refused. For processes "
-        "that host no service; a replay needs the permission `stream.replay`.",
+        description="Note in the access log that the caller read, exported or replayed something, or was refused. For "
+        "processes that do not host the service concerned; but for a refusal it needs the permission that is named.",
         request={"application/json": Noted},
         responses={200: NotedBody, **problems((*_REFUSALS, 403))},
     )
     def post(self, request: Request) -> HttpResponse:
         ctx = self.context(request)
         given = parse(Noted, self.payload(request))
-        if given.kind == "replay" and not may(ctx.actor.roles, REPLAY):
-            raise Forbidden(f"{ctx.actor.name} lacks {REPLAY}.")
+        if given.kind != "refused" and not may(ctx.actor.roles, given.action):
+            raise Forbidden(f"{ctx.actor.name} lacks {given.action}.")
         note_access(
             self.service,
             given.kind,
             ctx.actor,
-            REPLAY,
+            given.action,
             resource=given.resource,
             resource_id=given.resource_id,
             ctx=ctx,

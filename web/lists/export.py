@@ -11,9 +11,9 @@ from django.conf import settings
 
 from bi.lists.columns import Column, Kind
 from bi.lists.read import every, totals
-from transactional.kernel import audit
 from web.lists.asked import Asked
 from web.lists.screens import Screen
+from web.noting import note
 from web.session import Reader
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -25,13 +25,12 @@ BYTE_ORDER_MARK = "\ufeff"
 def lines(reader: Reader, screen: Screen, wanted: Asked) -> Iterator[str]:
     """The file's lines. The note comes first: an export that is broken off was one. Raises Problem before the first."""
     found = totals(settings.HEADWATER_WAREHOUSE, reader.principal, screen.listing, wanted.query())
-    audit.note_access(
-        screen.service,
+    note(
+        reader,
         "export",
-        reader.principal,
         screen.listing.permission,
+        service=screen.service,
         resource=screen.listing.object_type,
-        ctx=reader.ctx(),
         detail=f"{found.count} rows of /{screen.name}?{wanted.address}",
     )
     return _lines(reader, screen, wanted, list(found.columns))

@@ -7,21 +7,36 @@ from uuid import UUID
 
 from web.addresses import record as page_of
 from web.forms import Field
+from web.noting import note
 from web.records.account import named, people, teams, territories
 from web.records.facts import TITLE, Fact, Facts, text
 from web.records.lookups import account_in
-from web.records.source import Record, read, seen
+from web.records.source import Record, Seen, read, seen
 from web.requests import PageRequest
 
 OBJECT, PAGE = "contacts.contact", "/contacts"
 NAMED = ("account_uuid", "owner_id", "team_id", "territory_id")
-UPDATE, ASSIGN = "contacts.update_contact", "contacts.assign_contact"
+READ, UPDATE, ASSIGN = "contacts.contact.read", "contacts.update_contact", "contacts.assign_contact"
 
 
 def read_contact(request: PageRequest, key: UUID) -> Record:
     """The contact from Contacts, which notes that somebody read it; while that gives no answer, as the read side has
-    it, unnoted like what lists and panels show of it. Raises Problem."""
-    return read(request, OBJECT, key, named=NAMED, otherwise=seen(request, OBJECT, key))
+    it, which is noted here. Raises Problem."""
+
+    def otherwise() -> Seen:
+        found = seen(request, OBJECT, key)()
+        note(
+            request.reader,
+            "read",
+            READ,
+            service="identity",
+            resource=OBJECT,
+            resource_id=str(key),
+            detail="from the read side: Contacts gave no answer",
+        )
+        return found
+
+    return read(request, OBJECT, key, named=NAMED, otherwise=otherwise)
 
 
 def full_name(record: Record) -> str:

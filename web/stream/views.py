@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+from typing import Any, Literal
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from bi.warehouse import WarehouseUnavailable
-from transactional.kernel.audit import note_access
-from transactional.kernel.calls import post
-from transactional.kernel.problems import Problem
 from web import errors
 from web.answers import Crumb, Toast, go, part, show
+from web.noting import note
 from web.pages import page
 from web.requests import PageRequest, is_fragment
 from web.stream import view_models
@@ -22,7 +18,6 @@ from web.stream.port import Operations, operations
 READ, REPLAY = "stream.read", "stream.replay"
 SHOWN = 30
 """Changes in the table of those that pass."""
-log = logging.getLogger(__name__)
 _CRUMBS = (Crumb("Stream"),)
 
 
@@ -59,7 +54,7 @@ def replay(request: PageRequest) -> HttpResponse:
     return go(request, "/stream", toast=toast)
 
 
-def _replay_all(request: HttpRequest, found: Operations) -> str:
+def _replay_all(request: PageRequest, found: Operations) -> str:
     tried = 0
     for item in {(item.kind, item.key): item for item in found.parked() if item.replayable}.values():
         try:
@@ -70,27 +65,8 @@ def _replay_all(request: HttpRequest, found: Operations) -> str:
     return f"{tried} tried again." if tried else "Nothing is parked any more."
 
 
-def _note(request: Any, kind: str, what: str, key: str, detail: str) -> None:
-    """Into the access log: a replay changes no row of a service, so no change tells of it."""
-    services = settings.HEADWATER_SERVICES
-    resource, key, detail = f"stream.{what}"[:60], key[:400], detail[:1000]
-    if not services:
-        said = {"kind": kind, "resource": resource, "resource_id": key, "detail": detail}
-        try:
-            post("identity", "/api/identity/notes", said, request.reader.ctx())
-        except Problem:  # as where the row cannot be written: what was done stands
-            log.exception("The access log of identity was not told: %s %s %s", kind, resource, key)
-        return
-    note_access(
-        "identity" if "identity" in services else services[0],
-        kind,
-        request.reader.principal,
-        REPLAY,
-        resource=resource,
-        resource_id=key,
-        ctx=request.reader.ctx(),
-        detail=detail,
-    )
+def _note(request: PageRequest, kind: Literal["replay", "refused"], what: str, key: str, detail: str) -> None:
+    note(request.reader, kind, REPLAY, service="identity", resource=f"stream.{what}", resource_id=key, detail=detail)
 
 
 def _now(request: PageRequest) -> dict[str, Any]:

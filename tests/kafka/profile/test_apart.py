@@ -74,6 +74,8 @@ def test_who_may_is_decided_by_the_service_and_strangers_do_not_get_there(kafka:
             status, problem, _ = kafka.call("POST", "/api/identity/notes", note("replay"), token=theirs)
             assert (status, "stream.replay" in problem["detail"]) == (403, True)
             assert kafka.call("POST", "/api/identity/notes", note("refused"), token=theirs)[0] == 200
+        status = kafka.call("POST", "/api/identity/notes", note("read", "contacts.contact.read"), token=theirs)[0]
+        assert status == (403 if name == "bob" else 200), name
     assert seen == {"alice": 200, "bob": 403, "charlie": 404}
     status, problem, _ = kafka.call("GET", f"{ACCOUNTS}/{account}", token="nonsense")
     assert (status, "The gateway found no live token" in problem["detail"]) == (401, True)
@@ -86,8 +88,9 @@ def test_who_may_is_decided_by_the_service_and_strangers_do_not_get_there(kafka:
         assert identity.execute(noted).fetchone() == (1,)
 
 
-def note(kind: str) -> dict[str, str]:
-    return {"kind": kind, "resource": "stream.change", "resource_id": "x", "detail": "seen in a test"}
+def note(kind: str, action: str = "stream.replay") -> dict[str, str]:
+    said = "seen in a test" if kind == "refused" else "not looked for"
+    return {"kind": kind, "action": action, "resource": "stream.change", "resource_id": "x", "detail": said}
 
 
 def test_pages_are_read_by_whoever_logs_in(kafka: Stack, token: str) -> None:
@@ -102,6 +105,13 @@ def test_pages_are_read_by_whoever_logs_in(kafka: Stack, token: str) -> None:
         assert browser.post("/login", data=fields).status_code == 200
         page = browser.get(f"/accounts/{account}")
         assert (page.status_code, "Seen on a page" in page.text) == (200, True)
+        taken = browser.get("/accounts/export.csv?q=Seen+on+a+page")
+        assert (taken.status_code, "Seen on a page" in taken.text) == (200, True)
+    noted = "select action, resource, detail from identity.access_log where kind = 'export' and actor_name = %s"
+    with psycopg.connect(kafka.config.service_url("identity", role="postgres")) as identity:
+        assert identity.execute(noted, ["dana-apart"]).fetchall() == [
+            ("contacts.account.read", "contacts.account", "1 rows of /accounts?q=Seen+on+a+page")
+        ], "by a process that hosts no service"
 
 
 def test_nginx_writes_its_configuration_anew_and_takes_it_without_a_pause(kafka: Stack, token: str) -> None:

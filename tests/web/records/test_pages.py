@@ -256,6 +256,10 @@ def test_what_a_silent_service_keeps_is_read_from_the_read_side(
         expect(page.locator("main :is(a[data-ask], form[method=post] button)")).to_have_count(0)
         alice.accessible()
         alice.picture(f"silent-{service}-{kind}")
+    if service == "contacts":
+        noted = "select actor_name, action from identity.access_log where kind = 'read' and resource_id = %s"
+        with psycopg.connect(company.stack.config.service_url("identity", role="postgres")) as identity:
+            assert ("alice", "contacts.contact.read") in identity.execute(noted, [key]).fetchall()
     alice.open(place)
     expect(page.locator("main .note.warn")).to_have_count(0)
 
