@@ -74,6 +74,9 @@ fastcgi_temp_path temp_fastcgi;
 uwsgi_temp_path temp_uwsgi;
 scgi_temp_path temp_scgi;
 
+# A question of 10,000 characters is for the application to answer, as without a gateway; nginx by itself takes 8 KB.
+large_client_header_buffers 4 16k;
+
 # A key of this cache is a token: its files are the workers' own (0700) and go ten seconds after their last use.
 proxy_cache_path tokens keys_zone=tokens:1m max_size=16m inactive=10s use_temp_path=off;
 limit_req_zone $binary_remote_addr zone=requests:10m rate={gateway.rate}r/s;

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.stack import Stack, running
 from tests.web.records.company import Company, found
-from tests.web.records.visitor import Visitor, visit
+from tests.web.records.visitor import Visitor, entering
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +20,7 @@ def company(stack: Stack) -> Company:
 @pytest.fixture
 def somebody(chromium: Browser, company: Company) -> Iterator[Callable[..., Visitor]]:
     """Opens a browser of somebody's own, logged in: ``somebody("alice", width=360)``."""
-    with ExitStack() as stack:
-
-        def enter(username: str, **more: Any) -> Visitor:
-            visitor = stack.enter_context(visit(chromium, company.stack.url, **more))
-            visitor.log_in(username)
-            return visitor
-
+    with entering(chromium, company.stack.url) as enter:
         yield enter
 
 

@@ -148,6 +148,14 @@ def test_too_large_is_said_before_it_is_sent(gateway: Nginx, token: str) -> None
     refused(gateway.call("POST", "/api/identity/token", content=b" " * (17 << 10)), 413)
 
 
+def test_a_long_question_gets_through(gateway: Nginx) -> None:
+    """The application answers it as it does a short one: whoever has no session is to log in."""
+    short, long = (gateway.call("GET", "/search?q=" + "x" * length) for length in (10, 10_000))
+    assert long.status_code == short.status_code == 401
+    assert "login_username" in long.text
+    assert gateway.call("GET", "/search?q=" + "x" * 20_000).status_code == 414
+
+
 def test_pages_keep_their_headers(gateway: Nginx) -> None:
     page = gateway.call("GET", "/login")
     assert page.status_code == 200

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,3 +92,16 @@ def visit(browser: Browser, url: str, *, width: int = 1280, scheme: Any = "light
         yield visitor
     finally:
         context.close()
+
+
+@contextmanager
+def entering(browser: Browser, url: str) -> Iterator[Callable[..., Visitor]]:
+    """Gives a function that opens a browser of somebody's own, logged in; all are closed in the end."""
+    with ExitStack() as visitors:
+
+        def enter(username: str, **more: Any) -> Visitor:
+            visitor = visitors.enter_context(visit(browser, url, **more))
+            visitor.log_in(username)
+            return visitor
+
+        yield enter
