@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from headwater.lake import lake
 from tests.stack import eventually
 from tests.web.records.company import PASSWORD, Company, draft
-from tests.web.records.visitor import Visitor
+from tests.web.records.visitor import LANDED, Visitor
 
 
 def walk(somebody: Callable[..., Visitor], company: Company) -> None:
@@ -56,7 +56,7 @@ def walk(somebody: Callable[..., Visitor], company: Company) -> None:
 
     history = page.locator("#panel-history")
     called = history.locator(".entry", has_text="+1 206 555 0123")
-    expect(called).to_contain_text("Alice Reyes", timeout=20_000)
+    expect(called).to_contain_text("Alice Reyes", timeout=LANDED)
     expect(called).to_contain_text("Ann Lee")
     changed = history.locator(".entry", has_text="Mountain sports")
     expect(changed.first).to_contain_text("Alice Reyes")
@@ -66,7 +66,7 @@ def walk(somebody: Callable[..., Visitor], company: Company) -> None:
 
     for command in ("contacts.update_account", "contacts.update_contact"):
         passed = passing.filter(has_text=command).filter(has_text="alice")
-        expect(passed.first).to_be_visible(timeout=20_000)
+        expect(passed.first).to_be_visible(timeout=LANDED)
     expect(passing.locator(f"[href='/accounts/{acme}']").first).to_be_visible()
     olga.picture("walk-3-stream")
     olga.well()

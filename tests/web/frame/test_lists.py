@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.stack import eventually
 from tests.web.records.company import HOSTILE, LONG, Company
@@ -160,6 +161,51 @@ def test_a_list_says_updating_until_it_holds_ones_own_write(alice: Visitor, many
     alice.settled()
     alice.open("/accounts?mine=1")
     expect(rows(alice).filter(has_text="Row 50")).to_have_count(1)
+    alice.well()
+
+
+def test_a_command_that_was_sent_is_waited_for_whatever_is_clicked_meanwhile(alice: Visitor, many: Company) -> None:
+    page = alice.page
+    many.account("Turn one")
+    many.landed()
+    alice.open("/accounts?q=Turn+one")
+    sent: list[Route] = []
+    page.route("**/accounts/bulk", lambda route: sent.append(route))
+    page.get_by_label("Choose Turn one").check()
+    page.get_by_role("button", name="Deactivate").click()
+    eventually(lambda: sent or page.wait_for_timeout(50), 15, "the command is sent")
+    page.get_by_role("columnheader", name="Name").get_by_role("link").click()
+    sent[0].continue_()
+    expect(page.get_by_text("1 account deactivated").first).to_be_visible()
+    assert "sort=" not in page.url
+    alice.settled()
+    alice.well()
+
+
+def test_an_answer_that_is_older_than_a_change_is_asked_for_again(alice: Visitor, many: Company) -> None:
+    page = alice.page
+    many.account("Turn two")
+    many.landed()
+    alice.open("/accounts?q=Turn+two")
+    page.get_by_label("Choose Turn two").check()
+    page.get_by_role("button", name="Deactivate").click()
+    undo = page.get_by_role("status").get_by_role("button", name="Undo")
+    expect(undo).to_be_visible()
+    undo.focus()  # it stays while it is
+    alice.settled()
+    asked: list[Route] = []
+    page.route("**/accounts?*sort=*", lambda r: asked.append(r) if not asked else r.continue_())
+    # Clicked from within, so that the focus stays.
+    page.get_by_role("columnheader", name="Name").get_by_role("link").evaluate("link => link.click()")
+    eventually(lambda: asked or page.wait_for_timeout(50), 15, "the order is asked for")
+    older = asked[0].fetch()
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        undo.click()
+    page.wait_for_timeout(300)
+    asked[0].fulfill(response=older)
+    expect(page).to_have_url(re.compile("sort="))
+    alice.settled()
+    expect(rows(alice)).to_contain_text("Active")
     alice.well()
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.stack import eventually
 from tests.web.records.company import Company, draft
-from tests.web.records.visitor import Visitor
+from tests.web.records.visitor import LANDED, Visitor
 
 Somebody = Callable[..., Visitor]
 
@@ -94,7 +94,7 @@ def test_cancelling_asks_first_and_tells_why(alice: Visitor, company: Company) -
     dialog.get_by_label("Reason").fill("Ordered twice")
     alice.page.keyboard.press("Enter")
     expect(alice.page.locator(".record-head .pill")).to_contain_text("Cancelled")
-    expect(alice.page.locator("#panel-history .entry-reason")).to_have_text("Ordered twice", timeout=20_000)
+    expect(alice.page.locator("#panel-history .entry-reason")).to_have_text("Ordered twice", timeout=LANDED)
 
 
 def test_mistakes_in_a_form_are_told_beside_the_fields_and_above(alice: Visitor, company: Company) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.stack import eventually
 from tests.web.records.company import HOSTILE, LONG, Company, draft
-from tests.web.records.visitor import Visitor, visit
+from tests.web.records.visitor import LANDED, Visitor, visit
 
 Somebody = Callable[..., Visitor]
 
@@ -98,7 +98,7 @@ def test_a_hold_asks_for_a_reason_and_stops_orders_with_a_reason(somebody: Someb
     dana.accessible()
     dialog.get_by_role("button", name="Place on credit hold").click()
     expect(dana.page.get_by_role("status")).to_contain_text("is on credit hold")
-    expect(dana.page.locator("#panel-credit")).to_contain_text("Three invoices are late", timeout=20_000)
+    expect(dana.page.locator("#panel-credit")).to_contain_text("Three invoices are late", timeout=LANDED)
 
     eventually(lambda: company.orders_know(held)["account_status"] == "On Hold", 60)
     alice.open(f"/orders/{order}")
@@ -337,8 +337,8 @@ def test_panels_say_updating_until_they_hold_ones_own_write(alice: Visitor, comp
         expect(history.locator(".updating")).to_be_visible()
         expect(history.locator(".entry", has_text="Watches")).to_have_count(0)
         alice.picture("updating")
-    expect(history.locator(".entry", has_text="Watches")).to_have_count(1, timeout=20_000)
-    expect(history.locator(".updating")).to_have_count(0, timeout=20_000)
+    expect(history.locator(".entry", has_text="Watches")).to_have_count(1, timeout=LANDED)
+    expect(history.locator(".updating")).to_have_count(0, timeout=LANDED)
     alice.well()
 
 

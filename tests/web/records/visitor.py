@@ -12,6 +12,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.web.records.company import PASSWORD
 
+LANDED = 90_000
+"""Milliseconds that a browser waits for what has to come over the stream: it only separates that from what never comes."""
+
 AXE = Path(__file__).resolve().parents[2] / "tools" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = Path(__file__).resolve().parents[3] / "build" / "pictures" / "records"
 _WATCH = """
@@ -46,7 +49,7 @@ class Visitor:
 
     def settled(self) -> None:
         expect(self.page.locator("[data-later]")).to_have_count(0)
-        expect(self.page.locator("[data-updating]")).to_have_count(0, timeout=20_000)
+        expect(self.page.locator("[data-updating]")).to_have_count(0, timeout=LANDED)
 
     def fact(self, kind: str, key: str, name: str) -> Locator:
         return self.page.locator(f"[id='{kind}-{key}-{name}']")

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from headwater.state import PROJECT
 from tests.stack import Stack, eventually
+from tests.web.records.visitor import LANDED
 
 pytestmark = pytest.mark.timeout(240)
 PICTURES = PROJECT / "build" / "pictures" / "stream"
@@ -114,8 +115,8 @@ def test_a_killed_worker_shows_when_how_and_after_how_long_it_was_back(stack: St
     eventually(lambda: stack.pid("dispatch") not in (None, killed), what="dispatch runs again")
     page.goto(f"{stack.url}/stream")
     row = page.get_by_role("region", name="Processes in detail").get_by_role("row").filter(has_text="dispatch")
-    expect(row).to_contain_text("SIGKILL", timeout=20_000)
-    expect(row).to_contain_text(re.compile(r"Running.*SIGKILL.*\d+(\.\d)? (ms|s)$"), timeout=20_000)
+    expect(row).to_contain_text("SIGKILL", timeout=LANDED)
+    expect(row).to_contain_text(re.compile(r"Running.*SIGKILL.*\d+(\.\d)? (ms|s)$"), timeout=LANDED)
 
 
 def test_what_the_mirror_refused_is_replayed_by_whoever_may(stack: Stack, token: str, enter: Enter) -> None:
@@ -193,4 +194,4 @@ def test_a_refusal_says_whose_it_was(stack: Stack, enter: Enter) -> None:
     page = enter("alice.audits")
     page.goto(f"{stack.url}/stream")
     row = page.get_by_role("region", name="Changes").get_by_role("row").filter(has_text="identity.access_log")
-    expect(row.filter(has_text="bob.sells").first).to_contain_text("login", timeout=20_000)
+    expect(row.filter(has_text="bob.sells").first).to_contain_text("login", timeout=LANDED)

@@ -5,12 +5,23 @@ import { toast } from "./toasts.js";
 
 const turns = new WeakMap();
 const WAITS = [400, 600, 1000, 1500, 2500, 4000];
+const running = new Map();
+
+/** A panel's newest question ends the older one: its answer might not know of what was written between them. */
+function begin(panel) {
+  running.get(panel.id)?.abort();
+  const control = new AbortController();
+  running.set(panel.id, control);
+  return control.signal;
+}
 
 export async function load(panel, turn = 0) {
+  const signal = begin(panel);
   let answer;
   try {
-    answer = await ask(panel.dataset.src);
+    answer = await ask(panel.dataset.src, { signal });
   } catch (error) {
+    if (error.name === "AbortError") return;
     if (!(error instanceof Unreachable)) throw error;
     return fail(panel, error.message);
   }
@@ -28,8 +39,9 @@ export async function load(panel, turn = 0) {
 /** Asks again until the panel holds one's own write; one that somebody is busy in is left alone meanwhile. */
 function again(panel, turn) {
   if (turn >= 60) return;
+  const signal = begin(panel);
   setTimeout(() => {
-    if (!panel.isConnected) return;
+    if (!panel.isConnected || signal.aborted) return;
     if (held(panel)) again(panel, turn + 1);
     else load(panel, turn + 1);
   }, WAITS[Math.min(turn, WAITS.length - 1)]);
@@ -71,7 +83,10 @@ function start(root) {
 
 /** Loads every panel of the page that shows what a command may have changed; one within another comes with it. */
 export function refresh() {
-  for (const panel of document.querySelectorAll("[data-src]:not([data-later], [data-src] *)")) if (!held(panel)) load(panel);
+  for (const panel of document.querySelectorAll("[data-src]:not([data-src] *)")) {
+    if (held(panel)) again(panel, 0);
+    else load(panel);
+  }
 }
 
 document.addEventListener("hw:changed", refresh);

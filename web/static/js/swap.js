@@ -3,6 +3,8 @@ import { ask, Unreachable } from "./net.js";
 import { adopt, toast } from "./toasts.js";
 
 const running = new Map();
+let changes = 0;
+document.addEventListener("hw:changed", () => changes++);
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-swap]");
@@ -38,13 +40,19 @@ export function send(form, submitter = null) {
   });
 }
 
-/** Replaces ``selector`` by the element of the same id in the answer, or by the answer's first element. */
+/**
+ * Replaces ``selector`` by the element of the same id in the answer, or by the answer's first element. The newest question
+ * ends an older one, but a command that was sent is waited for: it may be done already, and its answer says what became of it.
+ */
 export async function swap(url, selector, { from = null, method = "GET", body = null, history: remember = false } = {}) {
   const target = document.querySelector(selector);
   if (!target) return location.assign(url);
-  running.get(selector)?.abort();
+  if (running.get(selector)?.sent) return false;
+  running.get(selector)?.control.abort();
   const control = new AbortController();
-  running.set(selector, control);
+  const own = { control, sent: method !== "GET" };
+  running.set(selector, own);
+  const known = changes;
   const busy = setTimeout(() => from?.toggleAttribute?.("data-busy", true), 100);
   target.setAttribute("aria-busy", "true");
   try {
@@ -58,6 +66,8 @@ export async function swap(url, selector, { from = null, method = "GET", body = 
     }
     // The panel around it may have come up to date meanwhile, and the target with it.
     put(target.isConnected ? target : (document.querySelector(selector) ?? target), fresh);
+    // Asked for before something was changed, and answered after: it may show what stood there before.
+    if (known !== changes) document.dispatchEvent(new CustomEvent("hw:changed"));
     adopt(answer.doc);
     if (remember) {
       history.pushState({ swap: selector }, "", url);
@@ -74,7 +84,7 @@ export async function swap(url, selector, { from = null, method = "GET", body = 
     clearTimeout(busy);
     from?.removeAttribute?.("data-busy");
     document.querySelector(selector)?.removeAttribute("aria-busy");
-    if (running.get(selector) === control) running.delete(selector);
+    if (running.get(selector) === own) running.delete(selector);
   }
 }
 
