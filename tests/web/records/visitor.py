@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.web.records.company import PASSWORD
 
 LANDED = 90_000
-"""Milliseconds that a browser waits for what has to come over the stream: it only separates that from what never comes."""
+"""Milliseconds to wait for what comes over the stream: they only separate it from what never comes."""
 
 AXE = Path(__file__).resolve().parents[2] / "tools" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = Path(__file__).resolve().parents[3] / "build" / "pictures" / "records"
