@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from uuid_utils.compat import uuid7
 
@@ -123,6 +123,12 @@ def moment(value: Any) -> str:
 def or_dash(value: Any) -> Any:
     """Unknown is a dash."""
     return formats.UNKNOWN if value in (None, "") else value
+
+
+@register.filter
+def breakable(name: str) -> SafeString:
+    """A name of several parts, whose lines may end after each dot."""
+    return format_html_join(mark_safe(".<wbr>"), "{}", ((part,) for part in name.split(".")))
 
 
 @register.inclusion_tag("components/freshness.html")

@@ -22,7 +22,14 @@ window.shifted = [];
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries())
     if (!entry.hadRecentInput)
-      window.shifted.push([entry.value, ...entry.sources.map((source) => source.node?.outerHTML?.slice(0, 120))]);
+      window.shifted.push([
+        entry.value,
+        ...entry.sources.map(({ node, previousRect: was, currentRect: is }) => [
+          (node?.outerHTML ?? node?.textContent ?? "").slice(0, 120),
+          [was.x, was.y, was.width, was.height],
+          [is.x, is.y, is.width, is.height],
+        ]),
+      ]);
 }).observe({ type: "layout-shift", buffered: true });
 """
 
@@ -70,7 +77,8 @@ class Visitor:
 
     def steady(self) -> None:
         """Nothing on the page moved by itself since it was opened."""
-        assert self.page.evaluate("window.shifted") == []
+        moved = self.page.evaluate("window.shifted")
+        assert not moved, moved
 
     def well(self) -> None:
         assert self.complaints == []
