@@ -166,12 +166,9 @@ def test_a_list_says_updating_until_it_holds_ones_own_write(alice: Visitor, many
 
 def test_a_command_that_was_sent_is_waited_for_whatever_is_clicked_meanwhile(alice: Visitor, many: Company) -> None:
     page = alice.page
-    many.account("Turn one")
-    many.landed()
-    alice.open("/accounts?q=Turn+one")
+    _choose_new(alice, many, "Turn one")
     sent: list[Route] = []
     page.route("**/accounts/bulk", lambda route: sent.append(route))
-    page.get_by_label("Choose Turn one").check()
     page.get_by_role("button", name="Deactivate").click()
     eventually(lambda: sent or page.wait_for_timeout(50), 15, "the command is sent")
     page.get_by_role("columnheader", name="Name").get_by_role("link").click()
@@ -184,10 +181,7 @@ def test_a_command_that_was_sent_is_waited_for_whatever_is_clicked_meanwhile(ali
 
 def test_an_answer_that_is_older_than_a_change_is_asked_for_again(alice: Visitor, many: Company) -> None:
     page = alice.page
-    many.account("Turn two")
-    many.landed()
-    alice.open("/accounts?q=Turn+two")
-    page.get_by_label("Choose Turn two").check()
+    _choose_new(alice, many, "Turn two")
     page.get_by_role("button", name="Deactivate").click()
     undo = page.get_by_role("status").get_by_role("button", name="Undo")
     expect(undo).to_be_visible()
@@ -260,6 +254,14 @@ def test_every_list(somebody: Somebody, many: Company, path: str, width: int, sc
         alice.accessible()
     alice.steady()
     alice.well()
+
+
+def _choose_new(who: Visitor, company: Company, name: str) -> None:
+    """In a list with a new account alone."""
+    company.account(name)
+    company.landed()
+    who.open(f"/accounts?q={name}")
+    who.page.get_by_label(f"Choose {name}").check()
 
 
 def _account(company: Company, name: str) -> str:
