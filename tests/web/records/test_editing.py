@@ -242,3 +242,61 @@ def test_a_panel_shows_ones_last_write_though_an_older_answer_comes_between(
     asked[1].continue_()
     expect(alice.page.locator("#panel-history .entry", has_text="Fact and Sons").first).to_be_visible()
     alice.well()
+
+
+def test_a_change_while_a_panel_first_loads_is_in_it(alice: Visitor, company: Company, account: str) -> None:
+    company.landed()
+    asked: list[Route] = []
+    alice.page.route("**/panels/history", lambda r: asked.append(r) if not asked else r.continue_())
+    alice.page.goto(f"{alice.url}/accounts/{account}")
+    eventually(lambda: asked or alice.page.wait_for_timeout(50), 15, "the history is asked for")
+    older = asked[0].fetch()
+    alice.edit("account", account, "industry").fill("Early bird")
+    alice.page.keyboard.press("Enter")
+    expect(alice.fact("account", account, "industry")).to_contain_text("Early bird")
+    asked[0].fulfill(response=older)
+    newest = alice.page.locator("#panel-history .entry", has_text="Early bird")
+    expect(newest.first).to_be_visible(timeout=LANDED)
+    alice.well()
+
+
+def test_a_panel_with_an_open_form_comes_up_to_date_once_that_is_closed(
+    alice: Visitor, company: Company, account: str
+) -> None:
+    person = {"account_uuid": account, "last_name": "Open", "phone": "+1 206", "territory_id": company.ids["north"]}
+    ann = company.call("POST", "/api/contacts/contacts", person)["id"]
+    company.landed()
+    alice.open(f"/accounts/{account}")
+    asked: list[str] = []
+    alice.page.on("request", lambda r: asked.append(r.url) if r.url.endswith("/panels/contacts") else None)
+    phone = alice.edit("contact", ann, "phone")
+    phone.fill("+1 2")
+    alice.edit("account", account, "industry").fill("Elsewhere")
+    alice.page.keyboard.press("Enter")
+    expect(alice.fact("account", account, "industry")).to_contain_text("Elsewhere")
+    alice.page.wait_for_timeout(1500)
+    assert asked == [], "whoever types is left alone"
+    expect(phone).to_have_value("+1 2")
+    phone.press("Escape")
+    eventually(lambda: asked or alice.page.wait_for_timeout(50), 30, "the panel is asked for")
+    alice.settled()
+    expect(alice.fact("contact", ann, "phone")).to_contain_text("+1 206")
+    alice.well()
+
+
+def test_a_form_goes_out_again_where_one_came_back_to_its_page(alice: Visitor) -> None:
+    """The answer leads to a place within the page: as after a step back, it is the same page with the same scripts."""
+    sent: list[str] = []
+
+    def lead(route: Route) -> None:
+        if route.request.method != "POST":
+            return route.continue_()
+        sent.append(route.request.url)
+        route.fulfill(status=204, headers={"HW-Location": "#main"})
+
+    alice.open("/accounts/new")
+    alice.page.route("**/accounts/new", lead)
+    alice.page.get_by_label("Name", exact=True).fill("Twice Ltd")
+    for times in (1, 2):
+        alice.page.get_by_role("button", name="Create").click()
+        eventually(lambda times=times: len(sent) == times or alice.page.wait_for_timeout(50), 15, f"sent {times} times")

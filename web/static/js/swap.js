@@ -5,6 +5,8 @@ import { adopt, toast } from "./toasts.js";
 const running = new Map();
 let changes = 0;
 document.addEventListener("hw:changed", () => changes++);
+// A page that is left waits for nothing: whoever comes back to it as it was can send its forms again.
+window.addEventListener("hw:leaving", () => running.clear());
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-swap]");
