@@ -25,6 +25,9 @@ from cdc.kafka_errors import KafkaRefused, KafkaUnavailable, named
 TIMEOUT: Final = 15.0
 """Seconds for the cluster to answer."""
 
+LEADERLESS: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""A partition that was just made, or whose broker just went, has a leader in a moment."""
+
 OPEN: Final[Mapping[str, Any]] = {}
 """Settings for brokers that ask for no login."""
 
@@ -177,11 +180,22 @@ def ends(
     asker.cluster()
     asking = Consumer({**asker.settings, "group.id": "headwater-status"})
     try:
-        return {at: asking.get_watermark_offsets(TopicPartition(*at), timeout=TIMEOUT)[1] for at in partitions}
+        return {at: _end(asking, TopicPartition(*at)) for at in partitions}
     except KafkaException as error:
         raise asker.named(error) from error
     finally:
         asking.close()
+
+
+def _end(asking: Consumer, partition: TopicPartition) -> int:
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            return int(asking.get_watermark_offsets(partition, timeout=TIMEOUT)[1])
+        except KafkaException as error:
+            if error.args[0].code() not in LEADERLESS or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def _configure(asker: Asker, topics: Sequence[Topic]) -> None:

@@ -294,6 +294,15 @@ def test_topics_are_made_once_and_keep_their_partitions(shop: Shop, plant: Plant
     assert plant.topics.keys().isdisjoint(topic.name for topic in wanted)
 
 
+def test_a_topic_that_was_just_made_has_an_end(plant: Plant) -> None:
+    """The cluster shows a topic before each of its partitions has a leader; seen ten times of ten with so many."""
+    made = Topic("hw.justmade.changes", 100, 1)
+    topics.ensure("justmade", plant.bootstrap, [made])
+    places = [(made.name, number) for number in range(made.partitions)]
+    assert topics.ends("justmade", plant.bootstrap, places) == dict.fromkeys(places, 0)
+    topics.remove("justmade", plant.bootstrap, [made])
+
+
 def test_no_broker_that_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topics, "TIMEOUT", 1.0)
     nobody = f"127.0.0.1:{free_port()}"
