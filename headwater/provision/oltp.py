@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
 
-from cdc import ddl
+from cdc import ddl, row_records
 from cdc.errors import TriggerForbidden
 from cdc.publications import ensure_publication
 from headwater.config import SERVICES, Config
@@ -172,7 +172,7 @@ def _tables(service: str) -> dict[str, Any]:
 
 
 def _grants(database: Connection, service: str) -> None:
-    """What default privileges cannot say: append-only tables, what is published, the migrations' own table."""
+    """What default privileges cannot say: append-only tables, what is published and how, the migrations' own table."""
     runtime = sql.Identifier(f"hw_{service}")
     database.execute(
         sql.SQL("revoke insert, update, delete on {} from {}").format(
@@ -194,6 +194,7 @@ def _grants(database: Connection, service: str) -> None:
         if found is None or found[0] != wanted:
             identity = sql.SQL("default" if wanted == "d" else "full")
             database.execute(sql.SQL("alter table {} replica identity {}").format(table, identity))
+        row_records.ensure(database, service, name)
 
 
 def schema_changes(database: Connection, config: Config) -> None:

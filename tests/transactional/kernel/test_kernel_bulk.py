@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connections
 
+from cdc import row_records
+from cdc.slots import create_slot, drop_slot
+from headwater.provision.names import KAFKA
+from headwater.provision.oltp import published_tables
 from tests.cast import Cast, Person
 from tests.problem import fields, problem
 from tests.transactional.kernel.books import BOOKS, NewBook, new_isbn
@@ -165,3 +170,29 @@ def test_many_rows_are_few_statements(world: World, cast: Cast) -> None:
     with connections["shelf"].execute_wrapper(count):
         assert execute("shelf.create_books", {"rows": rows}, cast.alice.ctx()).data["created"] == 2000
     assert len(statements) <= 8, statements
+
+
+def test_each_row_is_a_record_of_the_log_of_its_own(world: World, cast: Cast) -> None:
+    """The rows of one COPY would share LSNs, by which Debezium notes how far it has come."""
+    dsn = world.cluster.dsn(world.database)
+    create_slot(dsn, "bulk_records")
+    try:
+        found = send(cast.alice, *(keyed("records", str(n)) for n in range(200)))
+        assert found["created"] == 200
+        with world.superuser() as superuser:
+            superuser.execute("checkpoint")
+        changes = world.rows(
+            "select count(*) as n, count(distinct lsn) as lsns from pg_logical_slot_peek_binary_changes("
+            "'bulk_records', null, null, 'proto_version', '1', 'publication_names', %s)"
+            " where get_byte(data, 0) = ascii('I')",
+            [KAFKA],
+        )
+    finally:
+        drop_slot(dsn, "bulk_records")
+    assert changes[0]["n"] == changes[0]["lsns"] >= 3 * 200  # rows, their events, their references
+
+
+def test_every_table_that_is_streamed_has_the_trigger_for_it(world: World) -> None:
+    streamed = {table for service in settings.HEADWATER_SERVICES for table in published_tables(service)}
+    made = world.rows("select tgrelid::regclass::text as name from pg_trigger where tgname = %s", [row_records.NAME])
+    assert {row["name"].replace('"', "") for row in made} == streamed
