@@ -196,7 +196,8 @@ class Connect:
     def offsets(self, name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """What the connector has delivered: (partition, offset) pairs; raises ConnectorMissing."""
         found = self._call("GET", f"/connectors/{_path(name)}/offsets", missing=name)
-        return [(entry["partition"], entry["offset"]) for entry in found["offsets"]]
+        # A worker that is just reading that they were deleted still names the partition, with null.
+        return [(entry["partition"], entry["offset"]) for entry in found["offsets"] if entry["offset"] is not None]
 
     def alter_offsets(self, name: str, offsets: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
         """Sets offsets of a stopped connector; raises ConnectorMissing, or ConnectFailed if it is not stopped."""

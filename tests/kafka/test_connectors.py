@@ -37,18 +37,18 @@ from tests.stack import eventually
 
 
 @contextmanager
-def starting_worker(refusals: int) -> Iterator[str]:
-    """The address of a server that knows no path at first."""
+def answering_worker(body: bytes, *, refusals: int = 0) -> Iterator[str]:
+    """The address of a server that knows no path at first, and then answers ``body``."""
     answers = iter([(404, "text/html", b"<h1>404</h1>")] * refusals)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, kind, body = next(answers, (200, "application/json", b'["one"]'))
+            status, kind, said = next(answers, (200, "application/json", body))
             self.send_response(status)
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(said)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(said)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -241,11 +241,18 @@ def test_no_worker_that_answers_is_named(plant: Plant) -> None:
 
 def test_workers_that_are_still_starting_are_waited_for() -> None:
     """Such a worker is to be had for seconds only, so this one is none: it says what they say (404, and no JSON)."""
-    with starting_worker(refusals=3) as url:
+    with answering_worker(b'["one"]', refusals=3) as url:
         with Connect([url], patience=0.0) as hurried, pytest.raises(ConnectUnavailable, match="it is starting"):
             hurried.names()
         with Connect([url]) as client:
             assert client.names() == ["one"]
+
+
+def test_offsets_that_are_being_forgotten_are_left_out() -> None:
+    """For a moment a worker knows whose they were and no more, as this one says for ever."""
+    gone, kept = {"partition": {"server": "hw.gone"}, "offset": None}, {"partition": {}, "offset": {"lsn": 7}}
+    with answering_worker(json.dumps({"offsets": [gone, kept]}).encode()) as url, Connect([url]) as client:
+        assert client.offsets("hw.some.changes") == [({}, {"lsn": 7})]
 
 
 def test_a_database_that_is_not_ready_is_refused_before_a_connector_is_made(shop: Shop) -> None:
