@@ -15,7 +15,7 @@ from psycopg import sql
 
 NAME: Final = "headwater_row_records"
 
-_FOUND: Final = "select from pg_trigger where tgrelid = %s::regclass and tgname = %s and tgenabled <> 'D'"
+_FOUND: Final = "select from pg_trigger where tgrelid = %s::regclass and tgname = %s"
 
 
 def ensure(connection: psycopg.Connection[Any], schema: str, table: str) -> None:
@@ -24,7 +24,7 @@ def ensure(connection: psycopg.Connection[Any], schema: str, table: str) -> None
     if connection.execute(_FOUND, [name.as_string(connection), NAME]).fetchone() is None:
         connection.execute(
             sql.SQL(
-                "create or replace trigger {} before insert on {} for each row when (false)"
+                "create trigger {} before insert on {} for each row when (false)"
                 # Any function of the right kind: it is never called.
                 " execute function pg_catalog.suppress_redundant_updates_trigger()"
             ).format(sql.Identifier(NAME), name)
